@@ -1,0 +1,1 @@
+"""The order execution engine: its domain, its use cases and its adapters."""

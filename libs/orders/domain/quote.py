@@ -1,0 +1,84 @@
+"""What a venue offers, what was chosen, what was signed and what came of it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from orders.domain.amounts import Amount
+from orders.domain.errors import FailureCode
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A venue's offer for an exact amount in."""
+
+    dex: str
+    out: Amount
+    """What arrives: net of the venue's fee and every transfer fee."""
+    fee: Amount
+    """The venue's share, in the token sold."""
+    price_impact_bps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one venue answered a request for a quote: the evidence that an order keeps."""
+
+    dex: str
+    latency: timedelta
+    quote: Quote | None = None
+    error: str | None = None
+    """Why there is no quote; None when there is one."""
+    is_refusal: bool = False
+    """Whether the venue will say the same again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The venue that an order goes to, and every answer that the choice was made from."""
+
+    quote: Quote
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A signed trade. Its bytes never change; sending them again is harmless."""
+
+    dex: str
+    tx_hash: str
+    raw: bytes
+    min_out: Amount
+    """The floor inside the signed bytes: the venue pays at least this or nothing."""
+    last_valid_height: int
+    """The last block height at which the venue may still execute it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Final: the trade was executed and `out` arrived."""
+
+    out: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """Final: the venue took up the trade and refused it; nothing was exchanged."""
+
+    code: FailureCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Seen by the venue and not final."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """The answering node has no trace of the trade in its full history, up to `height`."""
+
+    height: int
+    """The node's own finalized height when it answered."""
+
+
+Outcome = Landed | Reverted | Pending | NotFound

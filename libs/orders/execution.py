@@ -1,0 +1,190 @@
+"""An order's life in a worker: step, save, tell, until it is final or must wait.
+
+Each step is stored before its effect leaves this process, so a worker that dies anywhere in
+here is followed by another that resumes from the stored status, by the same code.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from orders import observe
+from orders.domain.errors import (
+    Expired,
+    FailureCode,
+    Refused,
+    StaleOrder,
+    StoreUnavailable,
+    Transient,
+)
+from orders.domain.lifecycle import Status
+from orders.domain.order import Order
+from orders.domain.quote import Landed, NotFound, Outcome, Pending, Reverted, Transaction
+from orders.domain.retry import RetryPolicy
+from orders.leases import Leases
+from orders.ports import Clock, Feed, Hold, Store, Venue
+from orders.routing import Router
+
+
+class Execution:
+    """Runs orders. `fraction` draws from [0, 1) for the jitter of waits."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        feed: Feed,
+        router: Router,
+        leases: Leases,
+        clock: Clock,
+        policy: RetryPolicy,
+        fraction: Callable[[], float],
+        settle_for: timedelta,
+        settle_poll: timedelta,
+    ) -> None:
+        self._store = store
+        self._feed = feed
+        self._router = router
+        self._leases = leases
+        self._clock = clock
+        self._policy = policy
+        self._fraction = fraction
+        self._settle_for = settle_for
+        self._settle_poll = settle_poll
+
+    async def run(self, order_id: UUID) -> None:
+        """Take the order as far as it goes now. Safe to repeat, and to run twice at once.
+
+        A hint that names no order, a finished one or one that another holds is dropped.
+        """
+        try:
+            order = await self._store.get(order_id)
+            if order is None or order.is_final:
+                return observe.delivery_dropped(order_id, "finished" if order else "unknown")
+            try:
+                order = await self._save(order.resume(), claim=True)
+            except StaleOrder:
+                return observe.delivery_dropped(order_id, "held")
+            with self._leases.hold(order):
+                await self._advance(order)
+        except StaleOrder:
+            observe.order_dropped(order_id, "stale")
+        except StoreUnavailable:
+            observe.order_dropped(order_id, "unavailable")
+
+    async def _advance(self, order: Order) -> None:
+        if self._is_poison(order):
+            detail = f"{order.crashes} workers in a row died over it"
+            await self._save(order.fail(FailureCode.POISON, detail))
+            return None
+        while order.is_held:
+            step = await self._next(order)
+            if step is None:
+                observe.unsettled(order)
+                return await self._store.release([Hold(order.id, order.lease)], self._settle_for)
+            order = await self._save(step)
+
+    async def _next(self, order: Order) -> Order | None:
+        """The order after its next step; None when only time can tell what it is."""
+        try:
+            match order.status:
+                case Status.ROUTING:
+                    return order.build(await self._router.route(order))
+                case Status.BUILDING:
+                    return order.submit(await self._venue(order).build(order))
+                case _:
+                    return await self._settle(order)
+        except Refused as refusal:
+            return order.fail(refusal.code, str(refusal))
+        except Transient as failure:
+            return self._again(order, order.repeat, failure.code, str(failure))
+        except Expired as stale:
+            return self._again(order, order.reroute, FailureCode.ATTEMPTS_EXHAUSTED, str(stale))
+
+    def _again(
+        self,
+        order: Order,
+        verb: Callable[[str, timedelta], Order],
+        code: FailureCode,
+        detail: str,
+    ) -> Order:
+        tries = order.tries + 1
+        if self._policy.is_exhausted(tries):
+            return order.fail(code, f"given up after {tries} tries: {detail}")
+        return verb(detail, self._policy.wait(tries, self._fraction))
+
+    async def _settle(self, order: Order) -> Order | None:
+        """What became of the signed trade, asked for up to a lease.
+
+        Sends the same bytes until the venue has seen them. None while it is not known.
+        """
+        transaction = order.transaction
+        venue = self._router.venues.get(order.dex or "")
+        if transaction is None or venue is None:
+            return None
+        end = self._clock.monotonic() + self._settle_for
+        outcome: Outcome | None = None
+        while True:
+            if not isinstance(outcome, Pending):
+                await self._send(venue, transaction)
+            outcome = await self._status(venue, transaction)
+            match outcome:
+                case Landed(out):
+                    return order.confirm(out)
+                case Reverted(code, detail):
+                    return self._reverted(order, code, detail)
+                case NotFound() if await self._is_dead(venue, transaction, outcome):
+                    return self._new_attempt(
+                        order, FailureCode.ATTEMPTS_EXHAUSTED, "the transaction expired unseen"
+                    )
+            if self._clock.monotonic() >= end:
+                return None
+            await self._clock.sleep(self._settle_poll)
+
+    async def _send(self, venue: Venue, transaction: Transaction) -> None:
+        """Send, and believe no error: only the venue's status decides from here on."""
+        try:
+            await venue.send(transaction)
+        except Exception as failure:
+            observe.send_unknown(transaction, failure)
+
+    async def _status(self, venue: Venue, transaction: Transaction) -> Outcome | None:
+        """The venue's word, or None when it gave none."""
+        try:
+            return await venue.status(transaction)
+        except Exception as failure:
+            observe.status_unknown(transaction, failure)
+            return None
+
+    async def _is_dead(self, venue: Venue, transaction: Transaction, seen: NotFound) -> bool:
+        """Whether the trade can no longer land: not found past its expiry, twice in a row."""
+        if seen.height <= transaction.last_valid_height:
+            return False
+        await self._clock.sleep(self._settle_poll)
+        again = await self._status(venue, transaction)
+        return isinstance(again, NotFound) and again.height > transaction.last_valid_height
+
+    def _reverted(self, order: Order, code: FailureCode, detail: str) -> Order:
+        if code is FailureCode.SLIPPAGE_EXCEEDED:
+            return self._new_attempt(order, code, detail)
+        return order.fail(code, detail)
+
+    def _new_attempt(self, order: Order, code: FailureCode, detail: str) -> Order:
+        if order.attempt >= self._policy.attempts:
+            return order.fail(code, f"given up after {order.attempt} transactions: {detail}")
+        return order.reroute(detail)
+
+    def _is_poison(self, order: Order) -> bool:
+        return order.transaction is None and order.crashes >= self._policy.crashes
+
+    def _venue(self, order: Order) -> Venue:
+        venue = self._router.venues.get(order.dex or "")
+        if venue is None:
+            raise Expired(f"{order.dex} is not among this worker's venues")
+        return venue
+
+    async def _save(self, order: Order, *, claim: bool = False) -> Order:
+        stored = await self._store.save(order, claim=claim)
+        self._feed.publish(stored)
+        observe.moved(stored)
+        return stored

@@ -1,0 +1,87 @@
+"""Which venue an order goes to: all are asked at once, and the best net output wins."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from orders import observe
+from orders.domain.amounts import in_range
+from orders.domain.errors import FailureCode, Refused, Transient
+from orders.domain.order import Order
+from orders.domain.quote import Answer, Quote, Route
+from orders.ports import Clock, Venue
+
+
+class Router:
+    """Asks every venue within `timeout`. A venue that fails or is late costs only its offer."""
+
+    def __init__(self, *, venues: Mapping[str, Venue], clock: Clock, timeout: timedelta) -> None:
+        self.venues = venues
+        self._clock = clock
+        self._timeout = timeout
+
+    async def route(self, order: Order) -> Route:
+        """The best route that keeps the order's floor.
+
+        Raises `Transient` when asking again may find one, and `Refused` when every venue
+        said that it will not trade this.
+        """
+        answers = await self._ask(order)
+        quote = best(answers)
+        if quote is None:
+            raise _no_route(answers)
+        if quote.out < order.floor(quote.out):
+            raise Transient(
+                f"the best quote, {quote.out}, is below the least acceptable, "
+                f"{order.floor(quote.out)}",
+                FailureCode.SLIPPAGE_EXCEEDED,
+            )
+        observe.routed(quote, answers)
+        return Route(quote, answers)
+
+    async def _ask(self, order: Order) -> tuple[Answer, ...]:
+        asked = {
+            asyncio.ensure_future(self._answer(venue, order)): dex
+            for dex, venue in self.venues.items()
+        }
+        try:
+            done, late = await asyncio.wait(asked, timeout=self._timeout.total_seconds())
+        finally:
+            for task in asked:
+                task.cancel()
+        answers = [task.result() for task in done]
+        answers += [Answer(asked[task], self._timeout, error="no answer in time") for task in late]
+        return tuple(sorted(answers, key=lambda answer: answer.dex))
+
+    async def _answer(self, venue: Venue, order: Order) -> Answer:
+        start = self._clock.monotonic()
+        quote: Quote | None = None
+        error: str | None = None
+        refused = False
+        try:
+            offer = await venue.quote(order.input_mint, order.output_mint, order.amount_in)
+            if in_range(offer.out):
+                quote = offer
+            else:
+                error = f"an impossible output, {offer.out}"
+        except Refused as refusal:
+            error, refused = str(refusal), True
+        except Exception as failure:  # one venue's bug must not cost the order its other offers
+            error = f"{type(failure).__name__}: {failure}"
+        answer = Answer(venue.dex, self._clock.monotonic() - start, quote, error, refused)
+        observe.quoted(answer)
+        return answer
+
+
+def best(answers: Iterable[Answer]) -> Quote | None:
+    """The quote with the most net output; of equals, the first by name. None without quotes."""
+    quotes = [answer.quote for answer in answers if answer.quote]
+    return min(quotes, key=lambda quote: (-quote.out, quote.dex), default=None)
+
+
+def _no_route(answers: Iterable[Answer]) -> Transient | Refused:
+    answers = list(answers)
+    detail = "; ".join(f"{answer.dex}: {answer.error}" for answer in answers)
+    if answers and all(answer.is_refusal for answer in answers):
+        return Refused(f"no venue trades this: {detail}", FailureCode.NO_ROUTE)
+    return Transient(f"no venue gave a quote: {detail}", FailureCode.NO_ROUTE)

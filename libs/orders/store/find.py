@@ -1,0 +1,56 @@
+"""Which rows a list of orders is made of, and in which order."""
+
+from datetime import timedelta
+from typing import Any
+
+from tortoise.expressions import Subquery
+from tortoise.queryset import QuerySet
+
+from orders.domain.ids import uuid7
+from orders.domain.lifecycle import LIFECYCLE, Status
+from orders.ports import Filter, Step
+from orders.store.tables import EventRow, KeyRow, OrderRow
+
+CLIENT_ORDER_ID = "client-order-id"
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far the clock that made an id may be from the clock that stored its order."""
+
+
+def query(wanted: Filter) -> QuerySet[OrderRow]:
+    """Newest first by id, which sorts by time: so the primary key gives the order, the cursor
+    and the range of times. The exact times are compared as well."""
+    conditions: dict[str, Any] = {"owner": wanted.owner}
+    if wanted.before:
+        conditions["order_id__lt"] = wanted.before
+    if wanted.input_mint and wanted.output_mint:
+        conditions |= {"input_mint": wanted.input_mint, "output_mint": wanted.output_mint}
+    if wanted.since:
+        conditions |= {
+            "created_at__gte": wanted.since,
+            "order_id__gte": uuid7(wanted.since - CLOCK_SKEW),
+        }
+    if wanted.client_order_id is not None:
+        named = KeyRow.filter(owner=wanted.owner, kind=CLIENT_ORDER_ID, key=wanted.client_order_id)
+        conditions["order_id__in"] = Subquery(named.values("order_id"))
+    found = OrderRow.filter(**conditions, **_status(wanted.status)).order_by("-order_id")
+    if wanted.until:
+        found = found.filter(
+            created_at__lt=wanted.until, order_id__lte=uuid7(wanted.until + CLOCK_SKEW)
+        )
+    return found
+
+
+def step(row: EventRow) -> Step:
+    """The step that an event row holds."""
+    return Step(row.order_id, row.seq, Status(row.status), row.attempt, row.at, row.data)
+
+
+def _status(status: Status | None) -> dict[str, Any]:
+    """The status, and what lets a partial index find it where there is one."""
+    if status is None:
+        return {}
+    if status is Status.FAILED:
+        return {"status": status.value, "failure_code__isnull": False}
+    if not LIFECYCLE[status]:
+        return {"status": status.value}
+    return {"status": status.value, "wake_at__isnull": False}

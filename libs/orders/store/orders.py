@@ -1,0 +1,235 @@
+"""The store on PostgreSQL: writes in groups, reads through Tortoise."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from orders.domain.errors import (
+    KeyReused,
+    StaleOrder,
+    StoreError,
+    StoreUnavailable,
+)
+from orders.domain.lifecycle import Status
+from orders.domain.order import Order
+from orders.ports import Added, Filter, Hint, Hold, Horizon, Key, Step
+from orders.store import find, rows, sql
+from orders.store.database import Database, columns
+from orders.store.group import Conflict, Group
+from orders.store.tables import AttemptRow, EventRow, KeyRow, OrderRow
+
+LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """An order on its way into the store."""
+
+    order: Order
+    keys: tuple[Key, ...]
+    fingerprint: str
+
+    def names(self) -> list[tuple[str, str, str]]:
+        """Its keys as they are told apart: per owner and kind."""
+        return [(self.order.owner, key.kind, key.value) for key in self.keys]
+
+    def key_rows(self, order_id: UUID | None = None) -> list[tuple[Any, ...]]:
+        """Its keys as rows of `sql.KEYS`, naming this order or an earlier one."""
+        named = order_id or self.order.id
+        return [(*name, named, self.fingerprint) for name in self.names()]
+
+
+class PostgresStore:
+    """Fits `orders.ports.Store`. `lease` and `backstop` are told to PostgreSQL, whose clock
+    they run by."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        lease: timedelta = timedelta(seconds=5),
+        backstop: timedelta = timedelta(seconds=60),
+        batch: int = 512,
+    ) -> None:
+        self._database = Database(connection_name="default", url=url, maxsize=pool_size)
+        self._lease = lease
+        self._backstop = backstop
+        self._adds: Group[_New, Added] = Group(
+            self._add_all, keys=lambda new: [new.order.id, *new.names()], most=batch
+        )
+        self._saves = Group(self._save_all, keys=lambda step: [step[0][0]], most=batch)
+        self._gets = Group(self._get_all, keys=lambda order_id: [order_id], most=batch)
+
+    async def open(self) -> None:
+        """Get ready. Connects on first use, and again whenever the connection is lost."""
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Finish what was begun, then disconnect."""
+        await asyncio.gather(self._adds.close(), self._saves.close(), self._gets.close())
+        await self._database.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many new orders wait for the next commit."""
+        return self._adds.waiting
+
+    async def add(self, order: Order, keys: Sequence[Key], fingerprint: str) -> Added:
+        return await self._adds(_New(order, tuple(keys), fingerprint))
+
+    async def get(self, order_id: UUID) -> Order | None:
+        return await self._gets(order_id)
+
+    async def save(self, order: Order, *, claim: bool = False) -> Order:
+        lease, crashes, at = await self._saves((rows.step(order, claim), order))
+        return replace(order, lease=lease, crashes=crashes, updated_at=at)
+
+    async def renew(self, holds: Sequence[Hold]) -> set[UUID]:
+        found = await self._write(sql.RENEW, self._lease, *_holds(holds))
+        return {row["order_id"] for row in found}
+
+    async def release(self, holds: Sequence[Hold], wait: timedelta = timedelta(0)) -> None:
+        await self._write(sql.RELEASE, wait, *_holds(holds))
+
+    async def due(self, horizon: Horizon, limit: int) -> list[Hint]:
+        return _hints(await self._write(sql.DUE, self._lease, limit, horizon.oldest))
+
+    async def overlooked(self, limit: int) -> list[Hint]:
+        return _hints(await self._write(sql.OVERLOOKED, self._lease, limit, self._backstop))
+
+    async def forget_hints(self) -> int:
+        return int((await self._write(sql.FORGET_HINTS))[0]["orders"])
+
+    async def history(self, order_id: UUID, from_seq: int = 1) -> list[Step]:
+        found = await self._database.read(
+            lambda db: (
+                EventRow.filter(order_id=order_id, seq__gte=from_seq).order_by("seq").using_db(db)
+            )
+        )
+        return [find.step(row) for row in found]
+
+    async def last_seqs(self, order_ids: Sequence[UUID]) -> dict[UUID, int]:
+        found = await self._database.read(
+            lambda db: (
+                OrderRow.filter(order_id__in=order_ids).using_db(db).values_list("order_id", "seq")
+            )
+        )
+        return dict(found)
+
+    async def find(self, wanted: Filter, limit: int) -> list[Order]:
+        found = await self._database.read(lambda db: find.query(wanted).limit(limit).using_db(db))
+        return [rows.order(row) for row in found]
+
+    async def oldest_received(self) -> timedelta | None:
+        found = await self._database.fetch(sql.OLDEST_RECEIVED)
+        return found[0]["age"] if found else None
+
+    async def ping(self) -> None:
+        await self.last_seqs([UUID(int=0)])
+
+    async def _write(self, statement: str, *values: Any, repeats: int = 5) -> list[Any]:
+        """One statement for many orders, repeated when it met another's lock."""
+        for _ in range(repeats):
+            try:
+                return await self._database.fetch(statement, *values)
+            except Conflict:
+                continue
+        raise StoreUnavailable(f"conflicts with other writers, {repeats} times in a row")
+
+    async def _get_all(self, order_ids: Sequence[UUID]) -> list[Order | StoreError | None]:
+        found = await self._database.read(
+            lambda db: OrderRow.filter(order_id__in=order_ids).using_db(db)
+        )
+        signed = [row.order_id for row in found if row.status == Status.SUBMITTED]
+        live = {}
+        if signed:
+            attempts = await self._database.read(
+                lambda db: AttemptRow.filter(order_id__in=signed, state=LIVE).using_db(db)
+            )
+            live = {row.order_id: row for row in attempts}
+        known = {row.order_id: rows.order(row, live.get(row.order_id)) for row in found}
+        return [known.get(order_id) for order_id in order_ids]
+
+    async def _save_all(self, steps: Sequence[tuple[tuple[Any, ...], Order]]) -> list[Any]:
+        order = sorted(range(len(steps)), key=lambda n: steps[n][0][0])
+        values = columns([steps[n][0] for n in order])
+        won = await self._database.fetch(sql.SAVE, self._lease, *values)
+        results: list[Any] = [StaleOrder(f"order {step[0][0]} has moved on") for step in steps]
+        for row in won:
+            results[order[row["ord"] - 1]] = (row["lease"], row["crashes"], row["at"])
+        return results
+
+    async def _add_all(self, batch: Sequence[_New]) -> list[Any]:
+        """Answer those whose keys are known, insert the others, and look again for any that
+        lost a race for a key to another process. Writes once, so it is safe to repeat."""
+        news = dict(enumerate(batch))
+        results = await self._settle_known(news)
+        results |= await self._insert(_left(news, results))
+        results |= await self._settle_known(_left(news, results))
+        if len(results) < len(news):
+            raise Conflict("a key was taken and let go of")
+        return [results[n] for n in news]
+
+    async def _insert(self, news: dict[int, _New]) -> dict[int, Any]:
+        if not news:
+            return {}
+        ordinals = list(news)
+        keyed = [row for new in news.values() for row in new.key_rows()]
+        values = columns([rows.insert(new.order, len(new.keys)) for new in news.values()])
+        if keyed:
+            values += columns(keyed)
+        fresh = await self._database.fetch(
+            sql.ADD if keyed else sql.ADD_KEYLESS, self._lease, *values
+        )
+        results: dict[int, Any] = {}
+        for row in fresh:
+            n = ordinals[row["ord"] - 1]
+            stored = replace(news[n].order, created_at=row["at"], updated_at=row["at"])
+            results[n] = Added(stored, replayed=False)
+        return results
+
+    async def _settle_known(self, news: dict[int, _New]) -> dict[int, Any]:
+        """The outcome for every order of which a key is known already."""
+        names = [name for new in news.values() for name in new.names()]
+        if not names:
+            return {}
+        owners, kinds, keys = (set(part) for part in zip(*names, strict=True))
+        found = await self._database.read(
+            lambda db: KeyRow.filter(owner__in=owners, kind__in=kinds, key__in=keys).using_db(db)
+        )
+        known = {(row.owner, row.kind, row.key): row for row in found}
+        results: dict[int, Any] = {}
+        for n, new in news.items():
+            met = [known[name] for name in new.names() if name in known]
+            if met:
+                results[n] = await self._replay(new, met)
+        return results
+
+    async def _replay(self, new: _New, met: list[KeyRow]) -> Added | KeyReused:
+        """The earlier order that a request's keys name, if they name one and the same."""
+        same = {row.order_id for row in met}
+        if len(same) > 1 or any(row.fingerprint != new.fingerprint for row in met):
+            return KeyReused("an idempotency key was used before, for another request")
+        (order_id,) = same
+        if len(met) < len(new.keys):
+            await self._database.fetch(sql.BIND_KEYS, *columns(new.key_rows(order_id)))
+        (row,) = await self._database.read(
+            lambda db: OrderRow.filter(order_id=order_id).using_db(db)
+        )
+        return Added(rows.order(row), replayed=True)
+
+
+def _left(news: dict[int, _New], results: dict[int, Any]) -> dict[int, _New]:
+    return {n: new for n, new in news.items() if n not in results}
+
+
+def _holds(holds: Sequence[Hold]) -> tuple[list[UUID], list[int]]:
+    return [hold.order_id for hold in holds], [hold.lease for hold in holds]
+
+
+def _hints(found: list[Any]) -> list[Hint]:
+    return [Hint(row["order_id"], row["at"]) for row in found]

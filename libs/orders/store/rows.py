@@ -1,0 +1,160 @@
+"""Orders as rows and back, and the guard that keeps one bad value from failing a batch."""
+
+from typing import Any
+
+from orders import wire
+from orders.domain.amounts import MAX_AMOUNT, Amount
+from orders.domain.errors import FailureCode, Unstorable
+from orders.domain.lifecycle import Status
+from orders.domain.order import Failure, Order
+from orders.domain.quote import Transaction
+from orders.store.tables import AttemptRow, OrderRow
+
+INSERT = {
+    "order_id": "uuid",
+    "owner": "text",
+    "client_order_id": "text",
+    "input_mint": "text",
+    "output_mint": "text",
+    "amount_in": "bigint",
+    "slippage_bps": "int",
+    "min_out": "bigint",
+    "data": "text",
+    "keys": "int",
+}
+"""The columns of a batch of new orders, after their ordinals, and their types."""
+
+STEP = {
+    "order_id": "uuid",
+    "seq": "int",
+    "lease": "bigint",
+    "claim": "bool",
+    "final": "bool",
+    "wait": "interval",
+    "status": "text",
+    "attempt": "int",
+    "tries": "int",
+    "dex": "text",
+    "tx_hash": "text",
+    "expected_out": "bigint",
+    "min_out": "bigint",
+    "actual_out": "bigint",
+    "failure_code": "text",
+    "failure_reason": "text",
+    "data": "text",
+    "raw_tx": "bytea",
+    "last_valid_height": "bigint",
+    "fate": "text",
+}
+"""The columns of a batch of steps, after their ordinals. `raw_tx` is set by the step that signs;
+`fate` is the state that a step leaves its earlier transactions in."""
+
+
+def insert(order: Order, keys: int) -> tuple[Any, ...]:
+    """A new order as the values of `INSERT`. Raises `Unstorable`."""
+    return (
+        order.id,
+        text(order.owner),
+        text(order.client_order_id),
+        text(order.input_mint),
+        text(order.output_mint),
+        integer(order.amount_in),
+        integer(order.slippage_bps),
+        integer(order.min_out),
+        json(order),
+        keys,
+    )
+
+
+def step(order: Order, claim: bool) -> tuple[Any, ...]:
+    """A stepped order as the values of `STEP`. Raises `Unstorable`."""
+    transaction, failure = order.transaction, order.failure
+    signed = transaction if order.status is Status.SUBMITTED and not claim else None
+    return (
+        order.id,
+        order.seq,
+        order.lease,
+        claim,
+        order.is_final,
+        order.retry.wait if order.retry and not order.is_held else None,
+        order.status.value,
+        order.attempt,
+        order.tries,
+        text(order.dex),
+        text(transaction.tx_hash) if transaction else None,
+        integer(order.expected_out),
+        integer(order.min_out),
+        integer(order.actual_out),
+        failure.code.value if failure else None,
+        text(failure.detail) if failure else None,
+        json(order),
+        signed.raw if signed else None,
+        integer(signed.last_valid_height) if signed else None,
+        _fate(order),
+    )
+
+
+def order(row: OrderRow, live: AttemptRow | None = None) -> Order:
+    """The order that a row holds, with its live transaction if that was read too."""
+    transaction = None
+    if row.tx_hash is not None and row.dex is not None:
+        transaction = Transaction(
+            dex=row.dex,
+            tx_hash=row.tx_hash,
+            raw=bytes(live.raw_tx) if live else b"",
+            min_out=Amount(row.min_out or 0),
+            last_valid_height=live.last_valid_height if live else 0,
+        )
+    failure = None
+    if row.failure_code is not None:
+        failure = Failure(FailureCode(row.failure_code), row.failure_reason or "")
+    return Order(
+        id=row.order_id,
+        owner=row.owner,
+        client_order_id=row.client_order_id,
+        input_mint=row.input_mint,
+        output_mint=row.output_mint,
+        amount_in=Amount(row.amount_in),
+        slippage_bps=row.slippage_bps,
+        min_out=_amount(row.min_out),
+        status=Status(row.status),
+        seq=row.seq,
+        attempt=row.attempt,
+        tries=row.tries,
+        crashes=row.crashes,
+        lease=row.lease,
+        dex=row.dex,
+        expected_out=_amount(row.expected_out),
+        transaction=transaction,
+        actual_out=_amount(row.actual_out),
+        failure=failure,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def text(value: str | None) -> str | None:
+    """`value` without the one character that PostgreSQL's text cannot hold."""
+    return value.replace("\0", "") if value and "\0" in value else value
+
+
+def integer(value: int | None) -> int | None:
+    """`value`, if a BIGINT holds it. Raises `Unstorable`."""
+    if value is not None and not -MAX_AMOUNT <= value <= MAX_AMOUNT:
+        raise Unstorable(f"{value} does not fit into 64 bits")
+    return value
+
+
+def json(order: Order) -> str:
+    """What the step tells, as JSON that PostgreSQL takes."""
+    return wire.encode(wire.data(order)).decode().replace("\\u0000", "")
+
+
+def _fate(order: Order) -> str | None:
+    if order.status is Status.CONFIRMED:
+        return "landed"
+    return "dead" if order.status in (Status.ROUTING, Status.FAILED) else None
+
+
+def _amount(value: int | None) -> Amount | None:
+    return None if value is None else Amount(value)

@@ -1,0 +1,177 @@
+"""The statements that write. Each takes a batch as arrays, and is its own transaction.
+
+A row and its event are written by one statement, and a caller has won only if its own
+ordinal comes back. `$1` is always the length of a lease, when there is one.
+"""
+
+from collections.abc import Mapping
+
+from orders.store import rows
+
+
+def _batch(columns: Mapping[str, str], first: int) -> str:
+    """A relation `batch` of the arrays from parameter `first` on, with their ordinals."""
+    arrays = ", ".join(f"${first + n}::{kind}[]" for n, kind in enumerate(columns.values()))
+    return f"unnest({arrays}) WITH ORDINALITY AS batch ({', '.join(columns)}, ord)"
+
+
+KEYS = {"owner": "text", "kind": "text", "key": "text", "order_id": "uuid", "fingerprint": "text"}
+
+# A lost race for a key leaves the order out; the foreign key then fails an order that won
+# only one of its two keys, so none is left behind.
+ADD = f"""
+WITH claimed AS (
+    INSERT INTO idempotency_keys (owner, kind, key, order_id, fingerprint)
+    SELECT owner, kind, key, order_id, fingerprint
+    FROM {_batch(KEYS, 2 + len(rows.INSERT))}
+    ORDER BY owner, kind, key
+    ON CONFLICT DO NOTHING
+    RETURNING order_id
+), fresh AS (
+    SELECT * FROM {_batch(rows.INSERT, 2)}
+    WHERE keys = (SELECT count(*) FROM claimed WHERE claimed.order_id = batch.order_id)
+), added AS (
+    INSERT INTO orders (order_id, owner, client_order_id, input_mint, output_mint, amount_in,
+                        slippage_bps, min_out, status, seq, attempt, hints, wake_at)
+    SELECT order_id, owner, client_order_id, input_mint, output_mint, amount_in,
+           slippage_bps, min_out, 'received', 1, 1, 1, now() + $1::interval
+    FROM fresh
+), told AS (
+    INSERT INTO order_events (order_id, seq, status, attempt, data, at)
+    SELECT order_id, 1, 'received', 1, data::jsonb, now() FROM fresh
+)
+SELECT ord, now() AS at FROM fresh
+"""
+
+# The same without keys: most batches have none.
+ADD_KEYLESS = f"""
+WITH fresh AS MATERIALIZED (
+    SELECT * FROM {_batch(rows.INSERT, 2)}
+), added AS (
+    INSERT INTO orders (order_id, owner, client_order_id, input_mint, output_mint, amount_in,
+                        slippage_bps, min_out, status, seq, attempt, hints, wake_at)
+    SELECT order_id, owner, client_order_id, input_mint, output_mint, amount_in,
+           slippage_bps, min_out, 'received', 1, 1, 1, now() + $1::interval
+    FROM fresh
+), told AS (
+    INSERT INTO order_events (order_id, seq, status, attempt, data, at)
+    SELECT order_id, 1, 'received', 1, data::jsonb, now() FROM fresh
+)
+SELECT ord, now() AS at FROM fresh
+"""
+
+BIND_KEYS = f"""
+INSERT INTO idempotency_keys (owner, kind, key, order_id, fingerprint)
+SELECT owner, kind, key, order_id, fingerprint FROM {_batch(KEYS, 1)}
+ORDER BY owner, kind, key
+ON CONFLICT DO NOTHING
+"""
+
+# An expired lease counts as a crash only if PostgreSQL was up for the whole of it: a
+# worker cannot renew while the database is down.
+_CRASHED = (
+    "(o.held AND o.wake_at <= now() AND pg_postmaster_start_time() < o.wake_at - $1::interval)"
+)
+
+SAVE = f"""
+WITH batch AS MATERIALIZED (
+    SELECT * FROM {_batch(rows.STEP, 2)}
+), saved AS (
+    UPDATE orders o SET
+        status = b.status, seq = b.seq, attempt = b.attempt, tries = b.tries, dex = b.dex,
+        tx_hash = b.tx_hash, expected_out = b.expected_out, min_out = b.min_out,
+        actual_out = b.actual_out, failure_code = b.failure_code,
+        failure_reason = b.failure_reason, updated_at = now(), hints = 0,
+        lease = o.lease + b.claim::int,
+        held = NOT b.final AND b.wait IS NULL,
+        crashes = CASE WHEN b.claim THEN o.crashes + {_CRASHED}::int ELSE 0 END,
+        wake_at = CASE
+            WHEN b.final THEN NULL
+            WHEN b.wait IS NOT NULL THEN now() + b.wait
+            WHEN o.wake_at BETWEEN now() + $1::interval / 2 AND now() + $1::interval THEN o.wake_at
+            ELSE now() + $1::interval END
+    FROM batch b
+    WHERE o.order_id = b.order_id AND o.seq = b.seq - 1 AND o.wake_at IS NOT NULL
+      AND CASE WHEN b.claim THEN NOT o.held OR o.wake_at <= now()
+               ELSE o.held AND o.lease = b.lease END
+    RETURNING b.ord, o.lease, o.crashes
+), told AS (
+    INSERT INTO order_events (order_id, seq, status, attempt, data, at)
+    SELECT order_id, seq, status, attempt, data::jsonb, now() FROM saved JOIN batch USING (ord)
+), signed AS (
+    INSERT INTO order_attempts (order_id, attempt, dex, tx_hash, raw_tx, expected_out, min_out,
+                                last_valid_height, state)
+    SELECT order_id, attempt, dex, tx_hash, raw_tx, expected_out, min_out,
+           last_valid_height, 'live'
+    FROM saved JOIN batch USING (ord) WHERE raw_tx IS NOT NULL
+), settled AS (
+    UPDATE order_attempts a SET state = b.fate
+    FROM saved JOIN batch b USING (ord)
+    WHERE a.order_id = b.order_id AND a.state = 'live' AND b.fate IS NOT NULL
+)
+SELECT ord, lease, crashes, now() AS at FROM saved
+"""
+
+RENEW = """
+UPDATE orders o SET wake_at = now() + $1::interval
+FROM (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS h (order_id, lease) ORDER BY 1) AS h
+WHERE o.order_id = h.order_id AND o.lease = h.lease AND o.held
+RETURNING o.order_id
+"""
+
+RELEASE = """
+UPDATE orders o SET held = FALSE, hints = 0, wake_at = now() + $1::interval
+FROM (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS h (order_id, lease) ORDER BY 1) AS h
+WHERE o.order_id = h.order_id AND o.lease = h.lease AND o.held
+"""
+
+_TAKE = f"""
+UPDATE orders o SET
+    held = FALSE, hints = o.hints + 1, wake_at = now() + $1::interval,
+    crashes = o.crashes + {_CRASHED}::int
+FROM picked
+WHERE o.order_id = picked.order_id
+RETURNING o.order_id, now() AS at
+"""
+
+# An order that was hinted was last hinted at `wake_at` less a lease. That hint must be lost
+# when the queue holds none as old; a second's grace covers hints that overtook each other.
+DUE = f"""
+WITH picked AS (
+    SELECT order_id FROM orders
+    WHERE wake_at <= now()
+      AND (held OR hints = 0 OR $3::timestamptz IS NULL
+           OR wake_at < $3::timestamptz + $1::interval - interval '1 second')
+    ORDER BY status = 'received', wake_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+) {_TAKE}
+"""
+
+OVERLOOKED = f"""
+WITH picked AS (
+    SELECT order_id FROM orders
+    WHERE wake_at <= now() + $1::interval - $3::interval
+      AND NOT held
+      AND hints > 0
+      AND wake_at <= now() + $1::interval - $3::interval * power(2, least(hints - 1, 16))
+    ORDER BY wake_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+) {_TAKE}
+"""
+
+FORGET_HINTS = """
+WITH forgotten AS (
+    UPDATE orders SET hints = 0, wake_at = least(wake_at, now())
+    WHERE wake_at IS NOT NULL AND NOT held AND hints > 0
+    RETURNING 1
+)
+SELECT count(*) AS orders FROM forgotten
+"""
+
+OLDEST_RECEIVED = """
+SELECT now() - created_at AS age FROM orders
+WHERE wake_at IS NOT NULL AND status = 'received'
+ORDER BY wake_at LIMIT 1
+"""

@@ -1,0 +1,230 @@
+"""taskiq's stream broker, made to lose nothing that it need not and to outlive Redis."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+from taskiq import AckableMessage
+from taskiq_redis import RedisStreamBroker
+
+from orders import observe
+from orders.flush import Flush
+from orders.ports import Clock
+from orders.queue import EPOCH, STREAM
+from orders.redis import options
+
+GROUP = "workers"
+
+Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
+"""An entry's id and its fields."""
+
+
+class StreamBroker(RedisStreamBroker):
+    """Fetches no more than may start at once, so nothing waits here that another could start.
+
+    `slots` is how many tasks may run at once. `reclaim_after` is how long an entry may go
+    without a sign of life from its consumer before another takes it; it is looked for
+    every `tick`, with or without traffic, and signs of life are given as often.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        slots: int,
+        stream: str = STREAM,
+        epoch: str = EPOCH,
+        reclaim_after: timedelta = timedelta(seconds=5),
+        tick: timedelta = timedelta(seconds=1),
+    ) -> None:
+        super().__init__(
+            url,
+            queue_name=stream,
+            consumer_group_name=GROUP,
+            consumer_id="0",  # a group that is made late still gets what was sent before it
+            xread_block=_milliseconds(tick),  # or an idle worker would miss its timer
+            max_connection_pool_size=8,
+            **options(block=tick),
+        )
+        self._clock = clock
+        self._slots = slots
+        self._epoch = epoch
+        self._reclaim_after = reclaim_after
+        self._tick = tick
+        self._redis = Redis(connection_pool=self.connection_pool)
+        self._acks: Flush[bytes] = Flush(self._acknowledge, self._unacknowledged)
+        self._in_flight: set[bytes] = set()
+        self._cursor: bytes | str = "0-0"
+        self._next_reclaim = timedelta(0)
+        self._fetched = clock.monotonic()
+
+    async def startup(self) -> None:
+        """Connect. Without Redis go on, since `listen` keeps trying."""
+        with suppress(RedisError, OSError):
+            await super().startup()
+
+    async def shutdown(self) -> None:
+        """Acknowledge what is done, hand back what is not, and leave the group."""
+        await self._acks.drain()
+        if self.is_worker_process:
+            with suppress(RedisError, OSError):
+                await self._leave()
+        await super().shutdown()
+
+    def is_stuck(self, patience: timedelta = timedelta(seconds=30)) -> bool:
+        """Whether there are free slots and yet nothing was asked for, for so long."""
+        idle = self._clock.monotonic() - self._fetched
+        return len(self._in_flight) < self._slots and idle > patience
+
+    async def listen(self) -> AsyncGenerator[AckableMessage, None]:
+        """Messages, as there are slots for them. No failure of Redis ends it.
+
+        What was fetched and not taken when the caller stops is handed back.
+        """
+        fetched: list[Entry] = []
+        living = asyncio.create_task(self._show_life())
+        try:
+            while True:
+                fetched = await self._fetch()
+                while fetched:
+                    entry, fields = fetched.pop(0)
+                    yield AckableMessage(data=fields.get(b"data", b""), ack=self._ack(entry))
+        finally:
+            living.cancel()
+            await asyncio.shield(self._hand_back(fetched))
+
+    def _ack(self, entry: bytes) -> Callable[[], Awaitable[None]]:
+        async def ack() -> None:
+            self._in_flight.discard(entry)
+            self._acks([entry])
+
+        return ack
+
+    async def _fetch(self) -> list[Entry]:
+        """The next entries; none after a failure or an idle tick."""
+        self._fetched = self._clock.monotonic()
+        free = max(1, self._slots - len(self._in_flight))
+        try:
+            entries = await self._reclaim(free) or await self._read(free)
+        except ResponseError as failure:
+            observe.redis_failed("fetch", failure)
+            await self._remake_group()
+            return []
+        except (RedisError, OSError) as failure:
+            observe.redis_failed("fetch", failure)
+            await self._clock.sleep(self._tick)
+            return []
+        self._in_flight.update(entry for entry, _ in entries)
+        return entries
+
+    async def _read(self, free: int) -> list[Entry]:
+        found: Any = await self._redis.xreadgroup(
+            self.consumer_group_name,
+            self.consumer_name,
+            {self.queue_name: ">"},
+            count=free,
+            block=self.block,
+        )
+        return list(found[0][1]) if found else []
+
+    async def _reclaim(self, free: int) -> list[Entry]:
+        """Entries whose consumer gives no sign of life, when it is time to look for them."""
+        now = self._clock.monotonic()
+        if now < self._next_reclaim:
+            return []
+        self._next_reclaim = now + self._tick
+        self._cursor, entries, *_ = await self._redis.xautoclaim(
+            self.queue_name,
+            self.consumer_group_name,
+            self.consumer_name,
+            min_idle_time=_milliseconds(self._reclaim_after),
+            start_id=self._cursor,
+            count=free,
+        )
+        return [entry for entry in entries if entry[0] not in self._in_flight]
+
+    async def _show_life(self) -> None:
+        """Keep what is in flight here from being reclaimed."""
+        while True:
+            await self._clock.sleep(self._tick)
+            if not self._in_flight:
+                continue
+            try:
+                await self._redis.xclaim(
+                    self.queue_name,
+                    self.consumer_group_name,
+                    self.consumer_name,
+                    min_idle_time=0,
+                    message_ids=list(self._in_flight),
+                    justid=True,
+                )
+            except (RedisError, OSError) as failure:
+                observe.redis_failed("show_life", failure)
+
+    async def _remake_group(self) -> None:
+        """Redis answers NOGROUP or UNBLOCKED when the stream is gone, and its hints with it.
+
+        The mark goes too, so that the sweep learns of it.
+        """
+        self._in_flight.clear()
+        try:
+            await self._redis.delete(self._epoch)
+            await self._declare_consumer_group()
+        except (RedisError, OSError) as failure:
+            observe.redis_failed("remake_group", failure)
+            await self._clock.sleep(self._tick)
+
+    async def _hand_back(self, entries: Sequence[Entry]) -> None:
+        """Put entries at the end of the stream, for anyone to start."""
+        self._in_flight.difference_update(entry for entry, _ in entries)
+        if not entries:
+            return
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for entry, fields in entries:
+                    pipe.xadd(self.queue_name, fields)  # type: ignore[arg-type]
+                    pipe.xack(self.queue_name, self.consumer_group_name, entry)
+                    pipe.xdel(self.queue_name, entry)
+                await pipe.execute()
+        except (RedisError, OSError) as failure:
+            observe.redis_failed("hand_back", failure)
+
+    async def _leave(self) -> None:
+        """Hand back what is still pending here: tasks that were not waited for, and entries
+        whose delivery was cut off."""
+        pending = await self._redis.xpending_range(
+            self.queue_name,
+            self.consumer_group_name,
+            min="-",
+            max="+",
+            count=10_000,
+            consumername=self.consumer_name,
+        )
+        for each in pending:
+            entry = each["message_id"]
+            kept: Any = await self._redis.xrange(self.queue_name, entry, entry)
+            await self._hand_back(kept)
+        await self._redis.xgroup_delconsumer(
+            self.queue_name, self.consumer_group_name, self.consumer_name
+        )
+
+    async def _acknowledge(self, entries: Sequence[bytes]) -> None:
+        """Acknowledge and delete, both or neither: an entry that is acknowledged and still
+        there could never be reclaimed."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.xack(self.queue_name, self.consumer_group_name, *entries)
+            pipe.xdel(self.queue_name, *entries)
+            await pipe.execute()
+
+    def _unacknowledged(self, count: int, failure: Exception | None) -> None:
+        """They will be delivered again, and dropped then: their orders have moved."""
+        observe.redis_failed("ack", failure or OverflowError(f"{count} entries"))
+
+
+def _milliseconds(length: timedelta) -> int:
+    return int(length.total_seconds() * 1000)

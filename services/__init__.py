@@ -1,0 +1,1 @@
+"""The processes: each joins the parts of `orders` in its own `app`."""

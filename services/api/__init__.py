@@ -1,0 +1,1 @@
+"""The API: accepts orders, and tells what became of them."""

@@ -1,0 +1,27 @@
+"""`python -m services.api`: one API process."""
+
+import sys
+
+from orders.settings import BadSetting, Settings
+from services.api.app import create_app
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT. Exits 2 when a setting makes no sense."""
+    try:
+        settings = Settings.read()
+    except BadSetting as wrong:
+        print(f"order-engine api: {wrong}", file=sys.stderr)
+        sys.exit(2)
+    app = create_app(settings)
+    app.run(
+        host=settings.api_host,
+        port=settings.api_port,
+        single_process=True,
+        access_log=False,
+        motd=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

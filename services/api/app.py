@@ -1,0 +1,129 @@
+"""The API's composition root: its parts are made and joined here, and nowhere else."""
+
+import asyncio
+import random
+from datetime import timedelta
+from time import perf_counter
+from typing import Any, TypeAlias
+
+from redis.asyncio import Redis
+from sanic import HTTPResponse, Request, Sanic
+
+from orders import logs, observe
+from orders.clock import SystemClock
+from orders.domain.errors import StoreUnavailable
+from orders.feed import RedisFeed, RedisWatching
+from orders.periodic import Periodic
+from orders.placement import Placement
+from orders.probes import probes
+from orders.queue import RedisQueue
+from orders.redis import pool
+from orders.settings import Settings
+from orders.store import PostgresStore
+from orders.waiting import until_reachable
+from services.api.admission import Admission
+from services.api.docs import docs
+from services.api.errors import respond
+from services.api.orders import orders
+from services.api.stream import Streams
+
+LOOK_EVERY = timedelta(seconds=1)
+REFILL_EVERY = timedelta(seconds=3)
+MAX_BODY_BYTES = 64 * 1024
+
+App: TypeAlias = Sanic[Any, Any]
+
+
+def create_app(settings: Settings | None = None) -> App:
+    """One API process, configured by the environment unless told otherwise.
+
+    Raises `BadSetting`.
+    """
+    settings = settings or Settings.read()
+    logs.configure(settings.log_level)
+    app = Sanic("order-engine-api", configure_logging=False)
+    app.config.update(
+        REQUEST_MAX_SIZE=MAX_BODY_BYTES,
+        ACCESS_LOG=False,
+        AUTO_EXTEND=False,
+        KEEP_ALIVE_TIMEOUT=75,
+        GRACEFUL_SHUTDOWN_TIMEOUT=5.0,
+        WEBSOCKET_MAX_SIZE=4096,
+    )
+    app.error_handler.add(Exception, respond)
+    _measure(app)
+
+    clock = SystemClock()
+    periodic = Periodic(clock=clock)
+    store = PostgresStore(settings.database_url, pool_size=settings.database_pool_size)
+    redis = Redis(connection_pool=pool(settings.redis_url))
+    queue, feed = RedisQueue(redis), RedisFeed(redis)
+    watching = RedisWatching(redis)
+    streams = Streams(
+        store=store,
+        watching=watching,
+        clock=clock,
+        heartbeat=settings.heartbeat_socket_seconds,
+        patience=settings.slow_consumer_seconds,
+    )
+    placement = Placement(
+        store=store, queue=queue, feed=feed, clock=clock, random_bits=random.getrandbits
+    )
+    admission = Admission(
+        store=store,
+        waiting=lambda: store.waiting,
+        max_waiting=settings.max_waiting_accepts,
+        max_age=settings.max_backlog_age_seconds,
+    )
+    draining = asyncio.Event()
+    tokens = settings.known_tokens
+
+    async def missing() -> list[str]:
+        """An accept is durable without Redis, so only PostgreSQL counts."""
+        if draining.is_set():
+            return ["draining"]
+        try:
+            await store.ping()
+        except StoreUnavailable:
+            return ["postgresql"]
+        return []
+
+    app.blueprint(orders(placement=placement, store=store, tokens=tokens, admission=admission))
+    app.blueprint(streams.routes())
+    app.blueprint(docs())
+    app.blueprint(probes(stuck=periodic.stuck, missing=missing))
+
+    @app.before_server_start
+    async def start(_: App) -> None:
+        await store.open()
+        await until_reachable("PostgreSQL", store.ping, clock=clock)
+        periodic.keep("listen", timedelta(seconds=0.5), watching.listen)
+        periodic.start("look", LOOK_EVERY, admission.look)
+        periodic.start("refill", REFILL_EVERY, streams.refill)
+
+    @app.before_server_stop
+    async def stop(_: App) -> None:
+        draining.set()
+        await streams.close()
+
+    @app.after_server_stop
+    async def close(_: App) -> None:
+        await periodic.stop()
+        await store.close()
+        await queue.drain()
+        await feed.drain()
+        await redis.aclose()
+
+    return app
+
+
+def _measure(app: App) -> None:
+    @app.on_request
+    async def begin(request: Request) -> None:
+        request.ctx.begun = perf_counter()
+
+    @app.on_response  # type: ignore[untyped-decorator]
+    async def end(request: Request, response: HTTPResponse) -> None:
+        route = request.route.path if request.route else "none"
+        took = timedelta(seconds=perf_counter() - getattr(request.ctx, "begun", perf_counter()))
+        observe.responded(route, response.status, took)

@@ -1,0 +1,170 @@
+"""An order's story over WebSocket: every step once, in order, without a gap.
+
+The watch is opened before history is read, so no step falls between the two; whatever is
+missing between two steps of the feed is read from the store.
+"""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+from sanic import Blueprint, Request, Websocket
+from websockets.exceptions import ConnectionClosed
+
+from orders import observe, wire
+from orders.domain.errors import StoreUnavailable
+from orders.feed import RedisWatching, Watcher
+from orders.ports import Clock, Frame, Gap, Step, Store
+from services.api import schemas
+from services.api.errors import Problem
+
+DONE = 1000
+RESTARTING = 1012
+MALFORMED_ID = 4400
+ORDER_NOT_FOUND = 4404
+TOO_SLOW = 4408
+
+
+class Streams:
+    """The open streams of this process.
+
+    `heartbeat` is how often a quiet client hears; `patience` is how long a send may block.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        watching: RedisWatching,
+        clock: Clock,
+        heartbeat: timedelta,
+        patience: timedelta,
+        retry: timedelta = timedelta(seconds=0.5),
+    ) -> None:
+        self._store = store
+        self._watching = watching
+        self._clock = clock
+        self._heartbeat = heartbeat
+        self._patience = patience
+        self._retry = retry
+        self._open: set[Websocket] = set()
+
+    def routes(self) -> Blueprint:
+        """The route of the stream."""
+        routes = Blueprint("stream", url_prefix="/api/orders/stream")
+
+        @routes.websocket("/<order_id:str>")  # type: ignore[untyped-decorator]
+        async def stream(request: Request, socket: Websocket, order_id: str) -> None:
+            self._open.add(socket)
+            observe.socket_opened()
+            code = DONE
+            try:
+                code, reason = await self._serve(request, socket, order_id)
+                await socket.close(code, reason)
+            except ConnectionClosed:
+                pass
+            finally:
+                self._open.discard(socket)
+                observe.socket_closed(code)
+
+        return routes
+
+    async def refill(self) -> None:
+        """Tell watchers of steps that the feed lost, found by one read of every watched order."""
+        watchers = self._watching.watchers()
+        if not watchers:
+            return
+        stored = await self._store.last_seqs(list({watcher.order_id for watcher in watchers}))
+        for watcher in watchers:
+            last = stored.get(watcher.order_id, 0)
+            if last > watcher.last_seq:
+                watcher.last_seq = last
+                watcher.tell(Gap())
+
+    async def close(self) -> None:
+        """Ask every client to come back, to another process."""
+        closing = (socket.close(RESTARTING, "restarting") for socket in list(self._open))
+        await asyncio.gather(*closing, return_exceptions=True)
+
+    async def _serve(self, request: Request, socket: Websocket, given: str) -> tuple[int, str]:
+        """Stream until there is no more to say. Answers the code to close with, and why."""
+        try:
+            order_id, seq = schemas.order_id(given), _from_seq(request.args.get("fromSeq"))
+        except (Problem, ValueError) as wrong:
+            return MALFORMED_ID, str(getattr(wrong, "detail", wrong))[:120]
+        with self._watching.watch(order_id) as watcher:
+            steps = await self._history(order_id)
+            if not steps:
+                return ORDER_NOT_FOUND, "no such order"
+            try:
+                await self._follow(socket, watcher, steps, seq)
+            except TimeoutError:
+                return TOO_SLOW, "too slow; come back with fromSeq"
+        return DONE, "final"
+
+    async def _follow(
+        self, socket: Websocket, watcher: Watcher, steps: list[Step], seq: int
+    ) -> None:
+        """Send every step from `seq` on, until the final one is sent."""
+        seen, final = await self._replay(socket, watcher, steps, seq - 1)
+        while not final:
+            told = await self._next(watcher)
+            if told is None:
+                beat = {"type": "heartbeat", "seq": watcher.last_seq}
+                await self._send(socket, msgspec.json.encode(beat))
+            elif isinstance(told, Frame) and told.seq == seen + 1:
+                await self._send(socket, told.body)
+                seen, final = told.seq, told.is_final
+                watcher.last_seq = max(watcher.last_seq, seen)
+            elif isinstance(told, Gap) or told.seq > seen + 1:
+                steps = await self._history(watcher.order_id)
+                before = seen
+                seen, final = await self._replay(socket, watcher, steps, seen)
+                if seen > before:
+                    observe.gap_refilled()
+
+    async def _next(self, watcher: Watcher) -> Frame | Gap | None:
+        """What is told next; None when it is time for a heartbeat."""
+        try:
+            async with asyncio.timeout(self._heartbeat.total_seconds()):
+                return await anext(watcher)
+        except TimeoutError:
+            return None
+
+    async def _replay(
+        self, socket: Websocket, watcher: Watcher, steps: list[Step], seen: int
+    ) -> tuple[int, bool]:
+        """Send what the store has beyond `seen`. Answers the last step and whether it is final.
+
+        A finished order is over even if the client asks from beyond its end.
+        """
+        for step in steps:
+            if step.seq > seen:
+                await self._send(socket, wire.replayed(step).body)
+        last = steps[-1]
+        watcher.last_seq = max(watcher.last_seq, last.seq)
+        return max(seen, last.seq), last.status.is_final
+
+    async def _history(self, order_id: UUID) -> list[Step]:
+        """The order's steps, once the store can be reached; it is worth waiting for."""
+        while True:
+            try:
+                return await self._store.history(order_id)
+            except StoreUnavailable as failure:
+                observe.tick_failed("replay", failure)
+                await self._clock.sleep(self._retry)
+
+    async def _send(self, socket: Websocket, body: bytes) -> None:
+        """Send a text frame. Raises `TimeoutError` when the client does not take it."""
+        async with asyncio.timeout(self._patience.total_seconds()):
+            await socket.send(body.decode())
+
+
+def _from_seq(given: str | None) -> int:
+    """The first step that is wanted: 1 unless told. Raises `ValueError`."""
+    if given is None:
+        return 1
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:10]) <= 2**31 - 1:
+        raise ValueError(f"fromSeq must be an integer from 1, not {given[:32]!r}")
+    return int(given[:10])

@@ -1,0 +1,1 @@
+"""The worker: takes hints from the queue and executes orders."""

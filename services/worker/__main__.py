@@ -1,0 +1,50 @@
+"""`python -m services.worker`: one worker process.
+
+taskiq's own command line puts a manager before its worker; a manager that is killed leaves an
+orphan behind, and it hears of a signal only once a second. So its receiver is run right here.
+`taskiq worker services.worker.app:create_broker --workers 1` works as well.
+"""
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+from taskiq.receiver import Receiver
+
+from orders.settings import BadSetting, Settings
+from services.worker.app import create_broker
+
+
+def main() -> None:
+    """Work until SIGTERM or SIGINT. Exits 2 when a setting makes no sense."""
+    try:
+        settings = Settings.read()
+        uvloop.run(work(settings))
+    except (BadSetting, ValueError) as wrong:
+        print(f"order-engine worker: {wrong}", file=sys.stderr)
+        sys.exit(2)
+
+
+async def work(settings: Settings) -> None:
+    """Take hints until told to stop; then finish what is held, or hand it over."""
+    broker = create_broker(settings)
+    broker.is_worker_process = True
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stopping.set)
+    receiver = Receiver(
+        broker,
+        max_async_tasks=settings.worker_concurrency,
+        run_startup=True,
+        wait_tasks_timeout=settings.drain_seconds.total_seconds(),
+    )
+    try:
+        await receiver.listen(stopping)
+    finally:
+        await broker.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""The worker's composition root: its parts are made and joined here, and nowhere else."""
+
+import random
+
+from redis.asyncio import Redis
+from taskiq import TaskiqEvents, TaskiqState
+
+from orders import logs
+from orders.broker import StreamBroker
+from orders.clock import SystemClock
+from orders.domain.errors import StoreUnavailable
+from orders.execution import Execution
+from orders.feed import RedisFeed
+from orders.leases import Leases
+from orders.periodic import Periodic
+from orders.probes import probes
+from orders.queue import RedisQueue
+from orders.recovery import Recovery
+from orders.redis import pool
+from orders.routing import Router
+from orders.settings import Settings
+from orders.store import PostgresStore
+from orders.venues import create
+from orders.venues.paper import PaperOptions
+from orders.waiting import until_reachable
+from services.worker.probing import ProbeServer
+from services.worker.tasks import register
+
+
+def create_broker(settings: Settings | None = None) -> StreamBroker:
+    """A broker whose startup makes it a whole worker, and whose shutdown unmakes it.
+
+    Configured by the environment unless told otherwise. Raises `BadSetting`.
+    """
+    settings = settings or Settings.read()
+    logs.configure(settings.log_level)
+    clock = SystemClock()
+    periodic = Periodic(clock=clock)
+    broker = StreamBroker(
+        settings.redis_url,
+        clock=clock,
+        slots=settings.worker_concurrency,
+        reclaim_after=settings.lease_seconds,
+    )
+    store = PostgresStore(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        lease=settings.lease_seconds,
+        backstop=settings.backstop_seconds,
+    )
+    redis = Redis(connection_pool=pool(settings.redis_url))
+    queue, feed = RedisQueue(redis), RedisFeed(redis)
+    leases = Leases(store=store)
+    recovery = Recovery(store=store, queue=queue)
+    venues = create(
+        settings.venues,
+        tokens=settings.known_tokens,
+        clock=clock,
+        options=PaperOptions(
+            quote_latency=settings.paper_quote_latency_ms,
+            execution_latency=settings.paper_execution_latency_ms,
+            variance_bps=settings.paper_variance_bps,
+            failure_rate=settings.paper_failure_rate,
+            seed=settings.paper_seed,
+        ),
+    )
+    execution = Execution(
+        store=store,
+        feed=feed,
+        router=Router(venues=venues, clock=clock, timeout=settings.quote_timeout_seconds),
+        leases=leases,
+        clock=clock,
+        policy=settings.policy,
+        fraction=random.random,
+        settle_for=settings.lease_seconds,
+        settle_poll=settings.settle_poll_seconds,
+    )
+    register(broker, run=execution.run, clock=clock)
+
+    async def missing() -> list[str]:
+        names = []
+        try:
+            await store.ping()
+        except StoreUnavailable:
+            names.append("postgresql")
+        if await queue.horizon() is None:
+            names.append("redis")
+        return names
+
+    def stuck() -> list[str]:
+        return [*periodic.stuck(), *(["fetch"] if broker.is_stuck() else [])]
+
+    prober = ProbeServer(
+        probes(stuck=stuck, missing=missing),
+        host=settings.worker_probe_host,
+        port=settings.worker_probe_port,
+    )
+
+    async def start(_: TaskiqState) -> None:
+        await store.open()
+        await until_reachable("PostgreSQL", store.ping, clock=clock)
+        periodic.start("heartbeat", settings.heartbeat_seconds, leases.beat)
+        periodic.start("sweep", settings.sweep_seconds, recovery.sweep)
+        await prober.start()
+
+    async def stop(_: TaskiqState) -> None:
+        await prober.stop()
+        await periodic.stop()
+        await leases.hand_over()
+        await store.close()
+        await queue.drain()
+        await feed.drain()
+        await redis.aclose()
+
+    broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, start)
+    broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, stop)
+    return broker

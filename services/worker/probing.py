@@ -1,0 +1,36 @@
+"""The worker's probes, served on its own event loop: if that is stuck, they do not answer."""
+
+from typing import Any
+
+from sanic import Blueprint, Sanic
+
+
+class ProbeServer:
+    """Serves `routes` over HTTP between `start` and `stop`."""
+
+    def __init__(self, routes: Blueprint, *, host: str, port: int) -> None:
+        self._app = Sanic("order-engine-worker", configure_logging=False)
+        self._app.config.update(ACCESS_LOG=False, AUTO_EXTEND=False)
+        self._app.blueprint(routes)
+        self._host = host
+        self._port = port
+        self._server: Any = None  # Sanic's AsyncioServer, which is not typed
+
+    async def start(self) -> None:
+        """Listen. Raises `OSError` when the port is taken."""
+        server: Any = await self._app.create_server(host=self._host, port=self._port)
+        await server.startup()
+        await server.before_start()
+        await server.after_start()
+        await server.start_serving()
+        self._server = server
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._server is None:
+            return
+        for connection in self._server.connections:
+            connection.close_if_idle()
+        closed = self._server.close()
+        if closed:
+            await closed

@@ -1,0 +1,24 @@
+"""The one task: execute an order."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from taskiq import AsyncBroker
+
+from orders import observe
+from orders.ports import Clock
+from orders.queue import TASK, instant
+
+
+def register(broker: AsyncBroker, *, run: Callable[[UUID], Awaitable[None]], clock: Clock) -> None:
+    """Teach `broker` the task. A message that names no order is dropped."""
+
+    @broker.task(task_name=TASK)
+    async def execute(order_id: str, hinted_at: int) -> None:
+        try:
+            named = UUID(order_id)
+        except ValueError:
+            return observe.message_malformed(order_id)
+        observe.delivered(instant(hinted_at), clock.now())
+        await run(named)
+        return None

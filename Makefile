@@ -1,0 +1,82 @@
+# Runs with GNU make 3.81 (macOS) and later. Everything stays in .venv, except what pip caches.
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+LOCK := .venv.lock
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check bench clean venv
+
+help: ## show this list
+	@echo "usage: make TARGET"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' Makefile | expand -t 12
+	@echo
+	@echo "Any Python from 3.11 to 3.14 will do. To choose it: make clean demo PYTHON=/path/to/python3"
+
+demo: venv ## five orders at once through a whole engine, live; nothing is left behind
+	@$(BIN)/python -m services.cli demo
+
+up: venv ## a whole engine that runs until Ctrl-C
+	@$(BIN)/python -m services.cli up
+
+test: venv ## every test, with coverage
+	@$(BIN)/python -m pytest --cov=orders --cov=services --cov-report=term:skip-covered -ra
+
+check: venv ## format, lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m mypy --strict
+	$(BIN)/lint-imports
+
+bench: venv ## measure orders a second
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove the virtual environment and every cache
+	rm -rf $(VENV) $(LOCK) .coverage build dist .*_cache .hypothesis *.egg-info libs/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A lock, since two calls at once in one folder would build the same environment. `mkdir` succeeds
+# for one of them. A lock whose owner is gone is taken over.
+venv:
+	@if [ -f $(STAMP) ] && [ ! pyproject.toml -nt $(STAMP) ] && [ ! constraints.txt -nt $(STAMP) ]; \
+	then exit 0; fi; \
+	until mkdir $(LOCK) 2>/dev/null; do \
+	  [ -z "$$told" ] && told=1 && \
+	    echo "Waiting for another make in this folder. If there is none: rm -r $(LOCK)"; \
+	  owner=`cat $(LOCK)/owner 2>/dev/null`; \
+	  if [ -n "$$owner" ] && ! kill -0 "$$owner" 2>/dev/null; then rm -rf $(LOCK); \
+	  else sleep 1; fi; \
+	done; \
+	echo $$$$ > $(LOCK)/owner; \
+	trap 'rm -rf $(LOCK)' EXIT; trap 'exit 130' INT TERM HUP; \
+	$(MAKE) -s --no-print-directory $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@python="$(PYTHON)"; \
+	for candidate in $(CANDIDATES); do \
+	  [ -n "$$python" ] && break; \
+	  "$$candidate" -c '$(FITS)' 2>/dev/null \
+	    && python="$$candidate"; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.11 to 3.14 is needed, and none of these is it: $(CANDIDATES)." >&2; \
+	  echo "Install one, or say where it is: make PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$python" -c '$(FITS)'; then \
+	  echo "Python 3.11 to 3.14 is needed, and PYTHON=$$python is not it." >&2; exit 1; \
+	fi; \
+	if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then \
+	  echo "$$python cannot make virtual environments. On Debian and Ubuntu:" >&2; \
+	  echo "  apt install python3-venv   (or pythonX.Y-venv, for the X.Y of $$python)" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making $(VENV) with `"$$python" --version`. This takes a minute, once."; \
+	"$$python" -m venv $(if $(PYTHON),--clear) $(VENV) && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt && \
+	touch $@

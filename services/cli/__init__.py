@@ -1,0 +1,1 @@
+"""The engine from a terminal: run it here, send it orders, watch them."""

@@ -1,0 +1,1 @@
+"""Measurements of the whole engine. `python -m benchmarks --help`."""

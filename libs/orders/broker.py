@@ -62,19 +62,24 @@ class StreamBroker(RedisStreamBroker):
         self._cursor: bytes | str = "0-0"
         self._next_reclaim = timedelta(0)
         self._fetched = clock.monotonic()
-
-    async def startup(self) -> None:
-        """Connect. Without Redis go on, since `listen` keeps trying."""
-        with suppress(RedisError, OSError):
-            await super().startup()
+        self._living: asyncio.Task[None] | None = None
 
     async def shutdown(self) -> None:
-        """Acknowledge what is done, hand back what is not, and leave the group."""
+        """Acknowledge what is done, hand back what is not, and leave the group.
+
+        The orders are let go of first, by the handlers of the shutdown event, so that whoever
+        gets what is handed back can take them up.
+        """
+        if self._living:
+            self._living.cancel()
+        await super().shutdown()
         await self._acks.drain()
         if self.is_worker_process:
-            with suppress(RedisError, OSError):
+            try:
                 await self._leave()
-        await super().shutdown()
+            except (RedisError, OSError) as failure:
+                observe.redis_failed("leave", failure)
+        await self.connection_pool.disconnect()
 
     def is_stuck(self, patience: timedelta = timedelta(seconds=30)) -> bool:
         """Whether there are free slots and yet nothing was asked for, for so long."""
@@ -87,7 +92,8 @@ class StreamBroker(RedisStreamBroker):
         What was fetched and not taken when the caller stops is handed back.
         """
         fetched: list[Entry] = []
-        living = asyncio.create_task(self._show_life())
+        if self._living is None:  # until shutdown: what runs goes on when listening has ended
+            self._living = asyncio.create_task(self._show_life())
         try:
             while True:
                 fetched = await self._fetch()
@@ -95,7 +101,6 @@ class StreamBroker(RedisStreamBroker):
                     entry, fields = fetched.pop(0)
                     yield AckableMessage(data=fields.get(b"data", b""), ack=self._ack(entry))
         finally:
-            living.cancel()
             await asyncio.shield(self._hand_back(fetched))
 
     def _ack(self, entry: bytes) -> Callable[[], Awaitable[None]]:
@@ -111,12 +116,10 @@ class StreamBroker(RedisStreamBroker):
         free = max(1, self._slots - len(self._in_flight))
         try:
             entries = await self._reclaim(free) or await self._read(free)
-        except ResponseError as failure:
-            observe.redis_failed("fetch", failure)
-            await self._remake_group()
-            return []
         except (RedisError, OSError) as failure:
             observe.redis_failed("fetch", failure)
+            if _tells_of_loss(failure):
+                await self._remake_group()
             await self._clock.sleep(self._tick)
             return []
         self._in_flight.update(entry for entry, _ in entries)
@@ -167,36 +170,45 @@ class StreamBroker(RedisStreamBroker):
                 observe.redis_failed("show_life", failure)
 
     async def _remake_group(self) -> None:
-        """Redis answers NOGROUP or UNBLOCKED when the stream is gone, and its hints with it.
-
-        The mark goes too, so that the sweep learns of it.
-        """
-        self._in_flight.clear()
+        """Start anew after a loss. The mark goes too, so that the sweep learns of it."""
         try:
             await self._redis.delete(self._epoch)
-            await self._declare_consumer_group()
         except (RedisError, OSError) as failure:
             observe.redis_failed("remake_group", failure)
-            await self._clock.sleep(self._tick)
+        else:
+            await self._declare_consumer_group()
+
+    async def _declare_consumer_group(self) -> None:
+        """Make the group. Without Redis go on, since `listen` keeps trying."""
+        with suppress(RedisError, OSError):
+            await super()._declare_consumer_group()
 
     async def _hand_back(self, entries: Sequence[Entry]) -> None:
-        """Put entries at the end of the stream, for anyone to start."""
+        """Let anyone start what was fetched here. Else it is reclaimed, in its time."""
         self._in_flight.difference_update(entry for entry, _ in entries)
-        if not entries:
-            return
         try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for entry, fields in entries:
-                    pipe.xadd(self.queue_name, fields)  # type: ignore[arg-type]
-                    pipe.xack(self.queue_name, self.consumer_group_name, entry)
-                    pipe.xdel(self.queue_name, entry)
-                await pipe.execute()
+            await self._move(entries)
         except (RedisError, OSError) as failure:
             observe.redis_failed("hand_back", failure)
 
+    async def _move(self, entries: Sequence[Entry]) -> None:
+        """Put entries at the end of the stream, where they are nobody's."""
+        if not entries:
+            return
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for entry, fields in entries:
+                pipe.xadd(self.queue_name, fields)  # type: ignore[arg-type]
+                pipe.xack(self.queue_name, self.consumer_group_name, entry)
+                pipe.xdel(self.queue_name, entry)
+            await pipe.execute()
+
     async def _leave(self) -> None:
         """Hand back what is still pending here: tasks that were not waited for, and entries
-        whose delivery was cut off."""
+        whose delivery was cut off.
+
+        Only then may the consumer go, since an entry that goes with it stays in the stream
+        and is never delivered again.
+        """
         pending = await self._redis.xpending_range(
             self.queue_name,
             self.consumer_group_name,
@@ -208,7 +220,7 @@ class StreamBroker(RedisStreamBroker):
         for each in pending:
             entry = each["message_id"]
             kept: Any = await self._redis.xrange(self.queue_name, entry, entry)
-            await self._hand_back(kept)
+            await self._move(kept)
         await self._redis.xgroup_delconsumer(
             self.queue_name, self.consumer_group_name, self.consumer_name
         )
@@ -224,6 +236,11 @@ class StreamBroker(RedisStreamBroker):
     def _unacknowledged(self, count: int, failure: Exception | None) -> None:
         """They will be delivered again, and dropped then: their orders have moved."""
         observe.redis_failed("ack", failure or OverflowError(f"{count} entries"))
+
+
+def _tells_of_loss(failure: Exception) -> bool:
+    """Whether the stream is gone, and its hints with it."""
+    return isinstance(failure, ResponseError) and str(failure).startswith(("NOGROUP", "UNBLOCKED"))
 
 
 def _milliseconds(length: timedelta) -> int:

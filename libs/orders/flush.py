@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -40,9 +39,8 @@ class Flush(Generic[T]):
 
     async def drain(self) -> None:
         """Return when all that waits is told or lost."""
-        while self._running is not None:
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(self._running)
+        while self._running is not None and not self._running.done():
+            await asyncio.wait([self._running])
 
     async def _run(self) -> None:
         try:

@@ -103,5 +103,5 @@ def _hinted_at(fields: dict[bytes, bytes]) -> datetime:
     """The time that an entry carries; of one that is not ours, a time before all."""
     try:
         return instant(_decode(fields[b"data"]).args[1])
-    except (msgspec.MsgspecError, KeyError):
+    except (msgspec.MsgspecError, KeyError, OverflowError):
         return _FIRST

@@ -46,6 +46,7 @@ def create_app(settings: Settings | None = None) -> App:
         REQUEST_MAX_SIZE=MAX_BODY_BYTES,
         ACCESS_LOG=False,
         AUTO_EXTEND=False,
+        MOTD=False,
         KEEP_ALIVE_TIMEOUT=75,
         GRACEFUL_SHUTDOWN_TIMEOUT=5.0,
         WEBSOCKET_MAX_SIZE=4096,
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None) -> App:
     clock = SystemClock()
     periodic = Periodic(clock=clock)
     store = PostgresStore(settings.database_url, pool_size=settings.database_pool_size)
-    redis = Redis(connection_pool=pool(settings.redis_url))
+    redis = Redis.from_pool(pool(settings.redis_url))
     queue, feed = RedisQueue(redis), RedisFeed(redis)
     watching = RedisWatching(redis)
     streams = Streams(

@@ -111,14 +111,19 @@ def problem(failure: BaseException) -> Problem:
         case KeyReused():
             return Problem(Code.IDEMPOTENCY_KEY_REUSED, str(failure))
         case Unstorable():
-            return Problem(Code.VALIDATION_FAILED, "the database cannot hold these values")
+            return Problem(
+                Code.VALIDATION_FAILED,
+                "a value holds what the database cannot, such as a NUL character: leave it out",
+            )
         case StoreUnavailable():
             return Problem(
                 Code.UNAVAILABLE,
-                "the outcome is unknown; ask again with the same key to settle it to one order",
+                "the outcome is unknown: ask again. With the same key, one order is placed at most",
             )
         case SanicException() if failure.status_code in _FROM_SANIC:
-            return Problem(_FROM_SANIC[failure.status_code], str(failure))
+            return Problem(_FROM_SANIC[failure.status_code], str(failure).strip())
+        case SanicException() if failure.status_code < 500:
+            return Problem(Code.BAD_REQUEST, str(failure).strip())
         case _:
             return Problem(Code.INTERNAL, "the request met a bug, which has been logged")
 
@@ -147,12 +152,17 @@ def body(told: Problem, instance: str) -> dict[str, Any]:
         "type": f"{TYPE}{told.code}",
         "title": kind.title,
         "status": kind.status,
-        "detail": told.detail,
-        "instance": instance,
+        "detail": _encodable(told.detail),
+        "instance": _encodable(instance),
         "code": told.code,
         "retryable": kind.retryable,
         "errors": [
-            {"pointer": fault.pointer, "code": fault.code, "message": fault.message}
+            {"pointer": fault.pointer, "code": fault.code, "message": _encodable(fault.message)}
             for fault in told.faults
         ],
     }
+
+
+def _encodable(text: str) -> str:
+    """`text` with what is not UTF-8 escaped: Sanic hands over a client's stray bytes as such."""
+    return text.encode(errors="backslashreplace").decode()

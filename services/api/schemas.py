@@ -3,7 +3,7 @@
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from orders.domain.lifecycle import Status
 from orders.domain.tokens import Tokens
 from orders.placement import Request
 from orders.ports import Filter
-from services.api.errors import Code, Fault, Problem
+from services.api.errors import KINDS, Code, Fault, Problem
 
 T = TypeVar("T")
 
@@ -22,7 +22,9 @@ PUBLIC = "public"
 """Who owns every order, until there are API keys."""
 MAX_KEY = 255
 MAX_PAGE = 500
-_DIGITS = re.compile(r"[0-9]{1,40}")
+_DIGITS = re.compile(r"[0-9]+")
+_FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""No order was received outside of these, and inside there is room to reckon with instants."""
 _PATH = re.compile(r" - at `\$\.?(?:\[\.\.\.\])?([^`]*)`$")
 
 Mint = Annotated[str, msgspec.Meta(description="A token's symbol or mint address")]
@@ -45,12 +47,18 @@ class PlaceOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, renam
         None
     )
     client_order_id: Annotated[
-        Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None,
+        Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")] | None,
         msgspec.Meta(description="Your own name for the order, unique for ever"),
     ] = None
 
 
 _decode = msgspec.json.Decoder(PlaceOrder).decode
+_TOO_LARGE = {
+    "/amountIn": Code.AMOUNT_PRECISION,
+    "/minOut": Code.AMOUNT_PRECISION,
+    "/slippageBps": Code.SLIPPAGE_OUT_OF_RANGE,
+}
+_INSTANT = "send RFC 3339 with an offset, like 2026-11-22T12:00:00Z; in a query, + is %2B"
 
 
 def request(body: bytes, tokens: Tokens) -> Request:
@@ -70,7 +78,7 @@ def request(body: bytes, tokens: Tokens) -> Request:
             Fault(
                 "/slippageBps",
                 Code.SLIPPAGE_OUT_OF_RANGE,
-                f"{placed.slippage_bps} is not from 0 to {MAX_SLIPPAGE_BPS} basis points",
+                f"{str(placed.slippage_bps)[:32]} is not from 0 to {MAX_SLIPPAGE_BPS} basis points",
             )
         )
     if faults or amount_in is None or input_mint is None or output_mint is None:
@@ -88,10 +96,11 @@ def request(body: bytes, tokens: Tokens) -> Request:
 
 def idempotency_key(header: str | None) -> str | None:
     """The key that a header gives. Raises `Problem`."""
-    if header is not None and not (0 < len(header) <= MAX_KEY and header.isprintable()):
+    key = None if header is None else header.strip(" \t")  # RFC 9110, 5.5; Sanic strips the left
+    if key is not None and not (0 < len(key) <= MAX_KEY and key.isprintable()):
         message = f"send 1 to {MAX_KEY} printable characters"
         raise Problem.of([Fault("Idempotency-Key", Code.VALIDATION_FAILED, message)])
-    return header
+    return key
 
 
 def order_id(text: str) -> UUID:
@@ -117,8 +126,8 @@ def page(asked: dict[str, str], tokens: Tokens) -> tuple[Filter, int]:
         input_mint=pair[0] if pair else None,
         output_mint=pair[1] if pair else None,
         client_order_id=asked.get("clientOrderId"),
-        since=_asked(asked, "from", _instant, "send RFC 3339 with an offset"),
-        until=_asked(asked, "to", _instant, "send RFC 3339 with an offset"),
+        since=_asked(asked, "from", _instant, _INSTANT),
+        until=_asked(asked, "to", _instant, _INSTANT),
         before=_asked(asked, "cursor", _uncursor, "send a nextCursor as it was given"),
     )
     return wanted, _asked(asked, "limit", _limit, f"send 1 to {MAX_PAGE}") or 50
@@ -137,11 +146,12 @@ def _parsed(body: bytes) -> PlaceOrder:
         found = _PATH.search(message)
         pointer = f"/{found[1].replace('.', '/')}" if found else ""
         message = message[: found.start()] if found else message
-        if "out of range" in message:  # an integer beyond 64 bits
-            raise Problem.of([Fault(pointer, Code.AMOUNT_PRECISION, "send a string")]) from None
+        if message == "Integer value out of range":  # more than 4,300 digits
+            code = _TOO_LARGE.get(pointer, Code.VALIDATION_FAILED)
+            raise Problem.of([Fault(pointer, code, KINDS[code].title)]) from None
         raise Problem.of([Fault(pointer, Code.VALIDATION_FAILED, message)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as failure:
-        raise Problem(Code.MALFORMED_JSON, str(failure)) from None
+        raise Problem(Code.MALFORMED_JSON, f"send a JSON object in UTF-8: {failure}") from None
 
 
 def _amount(pointer: str, given: int | str, faults: list[Fault]) -> int | None:
@@ -158,9 +168,9 @@ def _amount(pointer: str, given: int | str, faults: list[Fault]) -> int | None:
         )
         faults.append(Fault(pointer, Code.AMOUNT_PRECISION, message))
         return None
-    value = int(given)
-    if not 1 <= value <= MAX_AMOUNT:
-        message = f"{value} is not from 1 to {MAX_AMOUNT}"
+    value = int(given.lstrip("0")[:20] or "0") if isinstance(given, str) else given
+    if not 1 <= value <= MAX_AMOUNT:  # which has 19 digits
+        message = f"{str(given)[:32]} is not from 1 to {MAX_AMOUNT}"
         faults.append(Fault(pointer, Code.AMOUNT_OUT_OF_RANGE, message))
         return None
     return value
@@ -205,7 +215,7 @@ def _instant(text: str) -> datetime:
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError(text)
-    return instant
+    return min(max(instant, _FIRST), _LAST)
 
 
 def _uncursor(text: str) -> UUID:
@@ -213,7 +223,7 @@ def _uncursor(text: str) -> UUID:
 
 
 def _limit(text: str) -> int:
-    limit = int(text)
+    limit = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= limit <= MAX_PAGE:
         raise ValueError(text)
     return limit

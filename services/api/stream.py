@@ -5,11 +5,13 @@ missing between two steps of the feed is read from the store.
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 from sanic import Blueprint, Request, Websocket
+from sanic.exceptions import WebsocketClosed
 from websockets.exceptions import ConnectionClosed
 
 from orders import observe, wire
@@ -24,6 +26,11 @@ RESTARTING = 1012
 MALFORMED_ID = 4400
 ORDER_NOT_FOUND = 4404
 TOO_SLOW = 4408
+
+MAX_SEQ = 2**31 - 1  # PostgreSQL's INT
+MAX_REASON = 123  # bytes; RFC 6455, section 5.5: 125 with the code
+GRACE = timedelta(seconds=1)
+"""How long a client may take to be told that its stream is closed."""
 
 
 class Streams:
@@ -49,6 +56,7 @@ class Streams:
         self._patience = patience
         self._retry = retry
         self._open: set[Websocket] = set()
+        self._is_closing = False
 
     def routes(self) -> Blueprint:
         """The route of the stream."""
@@ -59,12 +67,14 @@ class Streams:
             self._open.add(socket)
             observe.socket_opened()
             code = DONE
+            ignoring = asyncio.create_task(_ignore(socket))
             try:
                 code, reason = await self._serve(request, socket, order_id)
-                await socket.close(code, reason)
-            except ConnectionClosed:
+                await _close(socket, code, reason)
+            except (ConnectionClosed, WebsocketClosed):
                 pass
             finally:
+                ignoring.cancel()
                 self._open.discard(socket)
                 observe.socket_closed(code)
 
@@ -84,7 +94,8 @@ class Streams:
 
     async def close(self) -> None:
         """Ask every client to come back, to another process."""
-        closing = (socket.close(RESTARTING, "restarting") for socket in list(self._open))
+        self._is_closing = True
+        closing = (_close(socket, RESTARTING, "restarting") for socket in list(self._open))
         await asyncio.gather(*closing, return_exceptions=True)
 
     async def _serve(self, request: Request, socket: Websocket, given: str) -> tuple[int, str]:
@@ -92,7 +103,10 @@ class Streams:
         try:
             order_id, seq = schemas.order_id(given), _from_seq(request.args.get("fromSeq"))
         except (Problem, ValueError) as wrong:
-            return MALFORMED_ID, str(getattr(wrong, "detail", wrong))[:120]
+            said = str(getattr(wrong, "detail", wrong))
+            return MALFORMED_ID, said.encode("ascii", "backslashreplace").decode()[:MAX_REASON]
+        if self._is_closing:
+            return RESTARTING, "restarting"
         with self._watching.watch(order_id) as watcher:
             steps = await self._history(order_id)
             if not steps:
@@ -113,16 +127,18 @@ class Streams:
             if told is None:
                 beat = {"type": "heartbeat", "seq": watcher.last_seq}
                 await self._send(socket, msgspec.json.encode(beat))
-            elif isinstance(told, Frame) and told.seq == seen + 1:
-                await self._send(socket, told.body)
-                seen, final = told.seq, told.is_final
-                watcher.last_seq = max(watcher.last_seq, seen)
             elif isinstance(told, Gap) or told.seq > seen + 1:
                 steps = await self._history(watcher.order_id)
                 before = seen
                 seen, final = await self._replay(socket, watcher, steps, seen)
                 if seen > before:
                     observe.gap_refilled()
+            else:
+                if told.seq > seen:
+                    await self._send(socket, told.body)
+                    seen = told.seq
+                final = told.is_final  # also of a step before the first that is wanted
+                watcher.last_seq = max(watcher.last_seq, told.seq)
 
     async def _next(self, watcher: Watcher) -> Frame | Gap | None:
         """What is told next; None when it is time for a heartbeat."""
@@ -165,6 +181,26 @@ def _from_seq(given: str | None) -> int:
     """The first step that is wanted: 1 unless told. Raises `ValueError`."""
     if given is None:
         return 1
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:10]) <= 2**31 - 1:
-        raise ValueError(f"fromSeq must be an integer from 1, not {given[:32]!r}")
-    return int(given[:10])
+    seq = int(given) if given.isascii() and given.isdigit() and len(given) <= 10 else 0
+    if not 1 <= seq <= MAX_SEQ:
+        raise ValueError(f"fromSeq must be an integer from 1 to {MAX_SEQ}, not {given[:32]!r}")
+    return seq
+
+
+async def _close(socket: Websocket, code: int, reason: str) -> None:
+    """Close with `code`. A client that reads too slowly finds it behind what it has not read.
+
+    Sanic's own `close` waits for such a client, and for the send that it blocks.
+    """
+    if code != TOO_SLOW:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE.total_seconds()):
+                return await socket.close(code, reason)
+    socket.fail_connection(code, reason)
+
+
+async def _ignore(socket: Websocket) -> None:
+    """Take what the client says: while a message waits, Sanic reads no pong and no end."""
+    with suppress(ConnectionClosed, WebsocketClosed):
+        while True:
+            await socket.recv()

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
-from tortoise.exceptions import BaseORMException
+from tortoise.exceptions import BaseORMException, OperationalError
 
 from orders.domain.errors import StoreError, StoreUnavailable, Unstorable
 from orders.store.group import Conflict
@@ -127,6 +127,9 @@ def translated() -> Iterator[None]:
         raise Conflict(str(failure)) from failure
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as failure:
         raise Unstorable(str(failure)) from failure
+    except OperationalError as failure:  # what Tortoise makes of several kinds of errors
+        guilty = isinstance(failure.__cause__, asyncpg.DataError)
+        raise (Unstorable if guilty else StoreUnavailable)(str(failure)) from failure
     except (
         asyncpg.PostgresError,
         asyncpg.InterfaceError,

@@ -1,6 +1,6 @@
 """Which rows a list of orders is made of, and in which order."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tortoise.expressions import Subquery
@@ -14,6 +14,9 @@ from orders.store.tables import EventRow, KeyRow, OrderRow
 CLIENT_ORDER_ID = "client-order-id"
 CLOCK_SKEW = timedelta(minutes=10)
 """How far the clock that made an id may be from the clock that stored its order."""
+FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+LAST = datetime(9000, 1, 1, tzinfo=UTC)
+"""No order is older or younger: instants beyond are taken for these, or ids could not tell them."""
 
 
 def query(wanted: Filter) -> QuerySet[OrderRow]:
@@ -22,21 +25,20 @@ def query(wanted: Filter) -> QuerySet[OrderRow]:
     conditions: dict[str, Any] = {"owner": wanted.owner}
     if wanted.before:
         conditions["order_id__lt"] = wanted.before
-    if wanted.input_mint and wanted.output_mint:
-        conditions |= {"input_mint": wanted.input_mint, "output_mint": wanted.output_mint}
+    if wanted.input_mint:
+        conditions["input_mint"] = wanted.input_mint
+    if wanted.output_mint:
+        conditions["output_mint"] = wanted.output_mint
     if wanted.since:
-        conditions |= {
-            "created_at__gte": wanted.since,
-            "order_id__gte": uuid7(wanted.since - CLOCK_SKEW),
-        }
+        since = max(wanted.since, FIRST)
+        conditions |= {"created_at__gte": since, "order_id__gte": uuid7(since - CLOCK_SKEW)}
     if wanted.client_order_id is not None:
         named = KeyRow.filter(owner=wanted.owner, kind=CLIENT_ORDER_ID, key=wanted.client_order_id)
         conditions["order_id__in"] = Subquery(named.values("order_id"))
     found = OrderRow.filter(**conditions, **_status(wanted.status)).order_by("-order_id")
     if wanted.until:
-        found = found.filter(
-            created_at__lt=wanted.until, order_id__lte=uuid7(wanted.until + CLOCK_SKEW)
-        )
+        until = min(max(wanted.until, FIRST), LAST)
+        found = found.filter(created_at__lt=until, order_id__lte=uuid7(until + CLOCK_SKEW))
     return found
 
 

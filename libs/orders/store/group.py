@@ -62,9 +62,8 @@ class Group(Generic[T, R]):
 
     async def close(self) -> None:
         """Return when all that waits is committed."""
-        while self._running is not None:
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(self._running)
+        while self._running is not None and not self._running.done():
+            await asyncio.wait([self._running])
 
     async def _run(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -13,15 +14,12 @@ from orders.domain.errors import (
     StoreError,
     StoreUnavailable,
 )
-from orders.domain.lifecycle import Status
 from orders.domain.order import Order
 from orders.ports import Added, Filter, Hint, Hold, Horizon, Key, Step
 from orders.store import find, rows, sql
 from orders.store.database import Database, columns
 from orders.store.group import Conflict, Group
-from orders.store.tables import AttemptRow, EventRow, KeyRow, OrderRow
-
-LIVE = "live"
+from orders.store.tables import EventRow, KeyRow, OrderRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +34,9 @@ class _New:
         """Its keys as they are told apart: per owner and kind."""
         return [(self.order.owner, key.kind, key.value) for key in self.keys]
 
-    def key_rows(self, order_id: UUID | None = None) -> list[tuple[Any, ...]]:
-        """Its keys as rows of `sql.KEYS`, naming this order or an earlier one."""
-        named = order_id or self.order.id
-        return [(*name, named, self.fingerprint) for name in self.names()]
+    def key_rows(self) -> list[tuple[Any, ...]]:
+        """Its keys as rows of `sql.KEYS`."""
+        return [(*name, self.order.id, self.fingerprint) for name in self.names()]
 
 
 class PostgresStore:
@@ -121,12 +118,15 @@ class PostgresStore:
         return dict(found)
 
     async def find(self, wanted: Filter, limit: int) -> list[Order]:
-        found = await self._database.read(lambda db: find.query(wanted).limit(limit).using_db(db))
+        found = await self._database.read(
+            lambda db: find.query(wanted).limit(limit).using_db(db).values()
+        )
         return [rows.order(row) for row in found]
 
     async def oldest_received(self) -> timedelta | None:
-        found = await self._database.fetch(sql.OLDEST_RECEIVED)
-        return found[0]["age"] if found else None
+        (found,) = await self._database.fetch(sql.OLDEST_RECEIVED)
+        age: timedelta | None = found["age"]
+        return age
 
     async def ping(self) -> None:
         await self.last_seqs([UUID(int=0)])
@@ -141,17 +141,8 @@ class PostgresStore:
         raise StoreUnavailable(f"conflicts with other writers, {repeats} times in a row")
 
     async def _get_all(self, order_ids: Sequence[UUID]) -> list[Order | StoreError | None]:
-        found = await self._database.read(
-            lambda db: OrderRow.filter(order_id__in=order_ids).using_db(db)
-        )
-        signed = [row.order_id for row in found if row.status == Status.SUBMITTED]
-        live = {}
-        if signed:
-            attempts = await self._database.read(
-                lambda db: AttemptRow.filter(order_id__in=signed, state=LIVE).using_db(db)
-            )
-            live = {row.order_id: row for row in attempts}
-        known = {row.order_id: rows.order(row, live.get(row.order_id)) for row in found}
+        found = await self._database.fetch(sql.GET, list(order_ids))
+        known = {row["order_id"]: rows.order(row) for row in found}
         return [known.get(order_id) for order_id in order_ids]
 
     async def _save_all(self, steps: Sequence[tuple[tuple[Any, ...], Order]]) -> list[Any]:
@@ -165,14 +156,17 @@ class PostgresStore:
 
     async def _add_all(self, batch: Sequence[_New]) -> list[Any]:
         """Answer those whose keys are known, insert the others, and look again for any that
-        lost a race for a key to another process. Writes once, so it is safe to repeat."""
+        lost a race for a key to another process.
+
+        Safe to repeat until something is inserted; so what fails after that fails alone.
+        """
         news = dict(enumerate(batch))
         results = await self._settle_known(news)
         results |= await self._insert(_left(news, results))
-        results |= await self._settle_known(_left(news, results))
-        if len(results) < len(news):
-            raise Conflict("a key was taken and let go of")
-        return [results[n] for n in news]
+        with suppress(Conflict, StoreError):
+            results |= await self._settle_known(_left(news, results))
+        lost = StoreUnavailable("another process took a key at the same time")
+        return [results.get(n, lost) for n in news]
 
     async def _insert(self, news: dict[int, _New]) -> dict[int, Any]:
         if not news:
@@ -203,24 +197,38 @@ class PostgresStore:
         )
         known = {(row.owner, row.kind, row.key): row for row in found}
         results: dict[int, Any] = {}
+        earlier: dict[int, UUID] = {}
         for n, new in news.items():
             met = [known[name] for name in new.names() if name in known]
-            if met:
-                results[n] = await self._replay(new, met)
-        return results
+            if {(row.order_id, row.fingerprint) for row in met} - {_first(met, new)}:
+                results[n] = KeyReused("an idempotency key was used before, for another request")
+            elif met:
+                earlier[n] = met[0].order_id
+                await self._bind(met[0], [name for name in new.names() if name not in known])
+        return results | await self._replay(earlier)
 
-    async def _replay(self, new: _New, met: list[KeyRow]) -> Added | KeyReused:
-        """The earlier order that a request's keys name, if they name one and the same."""
-        same = {row.order_id for row in met}
-        if len(same) > 1 or any(row.fingerprint != new.fingerprint for row in met):
-            return KeyReused("an idempotency key was used before, for another request")
-        (order_id,) = same
-        if len(met) < len(new.keys):
-            await self._database.fetch(sql.BIND_KEYS, *columns(new.key_rows(order_id)))
-        (row,) = await self._database.read(
-            lambda db: OrderRow.filter(order_id=order_id).using_db(db)
+    async def _bind(self, earlier: KeyRow, names: list[tuple[str, str, str]]) -> None:
+        """Let more keys name the order that one does already. Raises `Conflict`."""
+        if names:
+            key_rows = [(*name, earlier.order_id, earlier.fingerprint) for name in names]
+            if len(await self._database.fetch(sql.BIND_KEYS, *columns(key_rows))) < len(names):
+                raise Conflict("another process took a key at the same time")
+
+    async def _replay(self, earlier: dict[int, UUID]) -> dict[int, Added]:
+        """The answer to each request that was settled before."""
+        if not earlier:
+            return {}
+        ids = set(earlier.values())
+        found = await self._database.read(
+            lambda db: OrderRow.filter(order_id__in=ids).using_db(db).values()
         )
-        return Added(rows.order(row), replayed=True)
+        orders = {row["order_id"]: rows.order(row) for row in found}
+        return {n: Added(orders[order_id], replayed=True) for n, order_id in earlier.items()}
+
+
+def _first(met: list[KeyRow], new: _New) -> tuple[UUID, str] | None:
+    """What every key of a request must stand for, if the first that is known does."""
+    return (met[0].order_id, new.fingerprint) if met else None
 
 
 def _left(news: dict[int, _New], results: dict[int, Any]) -> dict[int, _New]:

@@ -1,5 +1,7 @@
 """Orders as rows and back, and the guard that keeps one bad value from failing a batch."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from orders import wire
@@ -8,7 +10,6 @@ from orders.domain.errors import FailureCode, Unstorable
 from orders.domain.lifecycle import Status
 from orders.domain.order import Failure, Order
 from orders.domain.quote import Transaction
-from orders.store.tables import AttemptRow, OrderRow
 
 INSERT = {
     "order_id": "uuid",
@@ -49,6 +50,9 @@ STEP = {
 """The columns of a batch of steps, after their ordinals. `raw_tx` is set by the step that signs;
 `fate` is the state that a step leaves its earlier transactions in."""
 
+# Not the end of an escaped backslash that text of a client's own has before "u0000".
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
 
 def insert(order: Order, keys: int) -> tuple[Any, ...]:
     """A new order as the values of `INSERT`. Raises `Unstorable`."""
@@ -69,7 +73,8 @@ def insert(order: Order, keys: int) -> tuple[Any, ...]:
 def step(order: Order, claim: bool) -> tuple[Any, ...]:
     """A stepped order as the values of `STEP`. Raises `Unstorable`."""
     transaction, failure = order.transaction, order.failure
-    signed = transaction if order.status is Status.SUBMITTED and not claim else None
+    signs = order.status is Status.SUBMITTED and not claim and order.retry is None
+    signed = transaction if signs else None
     return (
         order.id,
         order.seq,
@@ -94,42 +99,42 @@ def step(order: Order, claim: bool) -> tuple[Any, ...]:
     )
 
 
-def order(row: OrderRow, live: AttemptRow | None = None) -> Order:
-    """The order that a row holds, with its live transaction if that was read too."""
+def order(row: Mapping[str, Any]) -> Order:
+    """The order that a row holds, with its live transaction's bytes if those were read too."""
     transaction = None
-    if row.tx_hash is not None and row.dex is not None:
+    if row["tx_hash"] is not None:
         transaction = Transaction(
-            dex=row.dex,
-            tx_hash=row.tx_hash,
-            raw=bytes(live.raw_tx) if live else b"",
-            min_out=Amount(row.min_out or 0),
-            last_valid_height=live.last_valid_height if live else 0,
+            dex=row["dex"],
+            tx_hash=row["tx_hash"],
+            raw=row.get("raw_tx") or b"",
+            min_out=Amount(row["min_out"] or 0),
+            last_valid_height=row.get("last_valid_height") or 0,
         )
     failure = None
-    if row.failure_code is not None:
-        failure = Failure(FailureCode(row.failure_code), row.failure_reason or "")
+    if row["failure_code"] is not None:
+        failure = Failure(FailureCode(row["failure_code"]), row["failure_reason"] or "")
     return Order(
-        id=row.order_id,
-        owner=row.owner,
-        client_order_id=row.client_order_id,
-        input_mint=row.input_mint,
-        output_mint=row.output_mint,
-        amount_in=Amount(row.amount_in),
-        slippage_bps=row.slippage_bps,
-        min_out=_amount(row.min_out),
-        status=Status(row.status),
-        seq=row.seq,
-        attempt=row.attempt,
-        tries=row.tries,
-        crashes=row.crashes,
-        lease=row.lease,
-        dex=row.dex,
-        expected_out=_amount(row.expected_out),
+        id=row["order_id"],
+        owner=row["owner"],
+        client_order_id=row["client_order_id"],
+        input_mint=row["input_mint"],
+        output_mint=row["output_mint"],
+        amount_in=Amount(row["amount_in"]),
+        slippage_bps=row["slippage_bps"],
+        min_out=_amount(row["min_out"]),
+        status=Status(row["status"]),
+        seq=row["seq"],
+        attempt=row["attempt"],
+        tries=row["tries"],
+        crashes=row["crashes"],
+        lease=row["lease"],
+        dex=row["dex"],
+        expected_out=_amount(row["expected_out"]),
         transaction=transaction,
-        actual_out=_amount(row.actual_out),
+        actual_out=_amount(row["actual_out"]),
         failure=failure,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
     )
 
 
@@ -147,7 +152,8 @@ def integer(value: int | None) -> int | None:
 
 def json(order: Order) -> str:
     """What the step tells, as JSON that PostgreSQL takes."""
-    return wire.encode(wire.data(order)).decode().replace("\\u0000", "")
+    told = wire.encode(wire.data(order)).decode()
+    return _ESCAPED_NUL.sub(r"\1", told) if "\\u0000" in told else told
 
 
 def _fate(order: Order) -> str | None:

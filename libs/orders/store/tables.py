@@ -1,12 +1,14 @@
-"""The tables as Tortoise reads them. What they really are stands in `migrations`."""
+"""The tables as Tortoise reads them. What they really are stands in `migrations`.
+
+Comments tell of the models, since Tortoise takes a docstring for a part of the schema.
+"""
 
 from tortoise import fields
 from tortoise.models import Model
 
 
+# An order as it stands.
 class OrderRow(Model):
-    """An order as it stands."""
-
     order_id = fields.UUIDField(primary_key=True)
     input_mint = fields.TextField()
     output_mint = fields.TextField()
@@ -37,9 +39,8 @@ class OrderRow(Model):
         table = "orders"
 
 
+# A step of an order: append-only. Its key is (order_id, seq).
 class EventRow(Model):
-    """A step of an order: append-only. Its key is (order_id, seq)."""
-
     order_id = fields.UUIDField(primary_key=True)
     seq = fields.IntField()
     status = fields.TextField()
@@ -51,9 +52,8 @@ class EventRow(Model):
         table = "order_events"
 
 
+# A signed transaction. Its key is (order_id, attempt); at most one an order is live.
 class AttemptRow(Model):
-    """A signed transaction. Its key is (order_id, attempt); at most one an order is live."""
-
     order_id = fields.UUIDField(primary_key=True)
     attempt = fields.IntField()
     dex = fields.TextField()
@@ -68,9 +68,8 @@ class AttemptRow(Model):
         table = "order_attempts"
 
 
+# A name that a client gave to its request. Its key is (owner, kind, key).
 class KeyRow(Model):
-    """A name that a client gave to its request. Its key is (owner, kind, key)."""
-
     order_id = fields.UUIDField(primary_key=True)
     owner = fields.TextField()
     kind = fields.TextField()

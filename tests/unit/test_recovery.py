@@ -1,0 +1,128 @@
+"""The sweep: it starves no order and amplifies no backlog."""
+
+from datetime import timedelta
+
+from orders.domain.errors import Transient
+from orders.ports import Hint
+from tests.unit.conftest import LEASE, World
+
+SECOND = timedelta(seconds=1)
+
+
+async def placed_and_hinted(world: World, count: int) -> None:
+    """Orders that wait in the queue, a second apart."""
+    await world.queue.mark()
+    for _ in range(count):
+        order = await world.order(await world.placed())
+        assert order.created_at is not None
+        world.queue.enqueue([Hint(order.id, order.created_at)])
+        world.clock.advance(SECOND)
+
+
+async def test_orders_that_wait_in_a_long_backlog_are_not_hinted_again(world: World) -> None:
+    await placed_and_hinted(world, 30)
+
+    swept = await world.worker().recovery.sweep()
+
+    assert swept == 0
+
+
+async def test_an_order_older_than_all_that_the_queue_knows_is_hinted_again(world: World) -> None:
+    await placed_and_hinted(world, 30)
+    lost, _overtaken = world.queue.take(), world.queue.take()  # two and one second older
+
+    swept = await world.worker().recovery.sweep()
+
+    assert swept == 1
+    assert world.queue.order_ids[-1] == lost.order_id
+
+
+async def test_with_an_empty_queue_every_old_enough_order_is_hinted_again(world: World) -> None:
+    await placed_and_hinted(world, 30)
+    world.queue.hints.clear()
+
+    swept = await world.worker().recovery.sweep()
+
+    assert swept == 26  # those of the last lease's five seconds may still be on their way
+
+
+async def test_a_full_pass_runs_again_at_once(world: World) -> None:
+    for _ in range(25):
+        await world.placed()
+    world.clock.advance(LEASE)
+    await world.queue.mark()
+
+    swept = await world.worker().recovery.sweep()  # ten a pass
+
+    assert swept == 25
+
+
+async def test_nothing_is_taken_while_the_queue_cannot_be_told(world: World) -> None:
+    await world.placed()
+    world.clock.advance(LEASE)
+    worker = world.worker()
+    world.queue.unreachable = True
+
+    assert await worker.recovery.sweep() == 0
+    world.queue.unreachable = False
+    assert await worker.recovery.sweep() == 1
+
+
+async def test_due_retries_are_hinted_before_received_orders(world: World) -> None:
+    retried = await world.placed()
+    for venue in (world.alpha, world.beta):
+        venue.quote_errors.append(Transient("busy"))
+    for _ in range(25):
+        await world.placed()
+    await world.worker().execution.run(retried)
+    await world.queue.mark()
+    world.clock.advance(LEASE)
+
+    await world.worker().recovery.sweep()
+
+    assert world.queue.order_ids[0] == retried
+
+
+async def test_a_queue_that_forgot_everything_gets_every_hint_again_at_once(world: World) -> None:
+    await placed_and_hinted(world, 5)
+    world.queue.lose_all()
+
+    swept = await world.worker().recovery.sweep()
+
+    assert swept == 5
+    horizon = await world.queue.horizon()
+    assert horizon is not None
+    assert not horizon.lost
+
+
+async def test_whatever_the_queue_says_an_order_is_hinted_again_after_a_minute_then_two(
+    world: World,
+) -> None:
+    await placed_and_hinted(world, 2)
+    stuck = world.queue.order_ids[1]
+    worker = world.worker()
+    swept_at = []
+
+    for second in range(1, 300):
+        world.clock.advance(SECOND)
+        world.queue.hints = world.queue.hints[:1]  # an older hint that nobody ever takes
+        await worker.recovery.sweep()
+        if stuck in world.queue.order_ids[1:]:
+            swept_at.append(second)
+
+    first, second_time = swept_at
+    assert 57 <= first <= 61
+    assert second_time - first == 120
+
+
+async def test_an_order_that_is_worked_on_is_left_alone(world: World) -> None:
+    order_id = await world.placed()
+    worker = world.worker()
+    await world.queue.mark()
+    order = await world.store.save((await world.order(order_id)).resume(), claim=True)
+
+    with worker.leases.hold(order):
+        for _ in range(20):
+            world.clock.advance(SECOND)
+            await worker.leases.beat()
+            assert await worker.recovery.sweep() == 0

@@ -9,10 +9,7 @@ from orders import observe
 from orders.domain.amounts import Amount
 from orders.domain.ids import uuid7
 from orders.domain.order import Order
-from orders.ports import Added, Clock, Feed, Hint, Key, Queue, Store
-
-IDEMPOTENCY_KEY = "idempotency-key"
-CLIENT_ORDER_ID = "client-order-id"
+from orders.ports import Added, Clock, Feed, Hint, Key, KeyKind, Queue, Store
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +57,8 @@ class Placement:
         keys = [
             Key(kind, value)
             for kind, value in (
-                (IDEMPOTENCY_KEY, idempotency_key),
-                (CLIENT_ORDER_ID, request.client_order_id),
+                (KeyKind.IDEMPOTENCY_KEY, idempotency_key),
+                (KeyKind.CLIENT_ORDER_ID, request.client_order_id),
             )
             if value is not None
         ]

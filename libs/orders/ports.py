@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -57,11 +58,18 @@ class Venue(Protocol):
         """
 
 
+class KeyKind(StrEnum):
+    """Where a client gave a key. The same text of two kinds is two keys."""
+
+    IDEMPOTENCY_KEY = "idempotency-key"
+    CLIENT_ORDER_ID = "client-order-id"
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """A name that a client gave to its request, unique for ever per owner and kind."""
 
-    kind: str
+    kind: KeyKind
     value: str
 
 

@@ -8,10 +8,9 @@ from tortoise.queryset import QuerySet
 
 from orders.domain.ids import uuid7
 from orders.domain.lifecycle import LIFECYCLE, Status
-from orders.ports import Filter, Step
+from orders.ports import Filter, KeyKind, Step
 from orders.store.tables import EventRow, KeyRow, OrderRow
 
-CLIENT_ORDER_ID = "client-order-id"
 CLOCK_SKEW = timedelta(minutes=10)
 """How far the clock that made an id may be from the clock that stored its order."""
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -33,7 +32,9 @@ def query(wanted: Filter) -> QuerySet[OrderRow]:
         since = max(wanted.since, FIRST)
         conditions |= {"created_at__gte": since, "order_id__gte": uuid7(since - CLOCK_SKEW)}
     if wanted.client_order_id is not None:
-        named = KeyRow.filter(owner=wanted.owner, kind=CLIENT_ORDER_ID, key=wanted.client_order_id)
+        named = KeyRow.filter(
+            owner=wanted.owner, kind=KeyKind.CLIENT_ORDER_ID.value, key=wanted.client_order_id
+        )
         conditions["order_id__in"] = Subquery(named.values("order_id"))
     found = OrderRow.filter(**conditions, **_status(wanted.status)).order_by("-order_id")
     if wanted.until:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from orders import observe
 from orders.ports import Clock
+
+CANCEL_AGAIN = timedelta(seconds=0.5)
+"""How long an action may take to end before it is cancelled once more."""
 
 
 @dataclass
@@ -51,12 +53,16 @@ class Periodic:
         ]
 
     async def stop(self) -> None:
-        """Cancel every action and wait until it is gone."""
-        for task in self._tasks.values():
-            if task.running:
-                task.running.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task.running
+        """Cancel every action and wait until it is gone.
+
+        Cancelled more than once if need be: redis-py 8.1 loses a cancellation that meets it
+        while it connects.
+        """
+        running = {task.running for task in self._tasks.values() if task.running}
+        while running:
+            for each in running:
+                each.cancel()
+            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN.total_seconds())
         self._tasks.clear()
 
     async def _run(self, name: str, task: _Task) -> None:

@@ -7,6 +7,8 @@ Labels come from closed sets; an order's id belongs in the log.
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
+from typing import TypeVar
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -69,12 +71,20 @@ SOCKETS = Gauge("order_engine_sockets", "Open WebSocket connections.")
 SOCKETS_CLOSED = Counter("order_engine_sockets_closed_total", "Closed sockets.", ["code"])
 GAPS = Counter("order_engine_gaps_refilled_total", "Gaps in the feed refilled from the store.")
 
+M = TypeVar("M", Counter, Histogram)
+
+
+@cache
+def _child(metric: M, *labels: str) -> M:
+    """A metric's series: looked up once, since `labels` costs more than counting does."""
+    return metric.labels(*labels)
+
 
 def moved(order: Order) -> None:
     """A step of an order was stored."""
-    STEPS.labels(order.status.value).inc()
+    _child(STEPS, order.status.value).inc()
     if order.retry:
-        RETRIES.labels(order.status.value).inc()
+        _child(RETRIES, order.status.value).inc()
         log.info(
             "order.retry order_id=%s status=%s tries=%d attempt=%d wait=%.3fs detail=%r",
             order.id,
@@ -93,9 +103,9 @@ def moved(order: Order) -> None:
 def _ended(order: Order) -> None:
     if order.created_at and order.updated_at:
         length = (order.updated_at - order.created_at).total_seconds()
-        COMPLETION.labels(order.status.value).observe(length)
+        _child(COMPLETION, order.status.value).observe(length)
     if order.failure:
-        FAILURES.labels(order.failure.code.value).inc()
+        _child(FAILURES, order.failure.code.value).inc()
         log.warning(
             "order.failed order_id=%s code=%s detail=%r",
             order.id,
@@ -115,34 +125,34 @@ def replayed(order: Order) -> None:
 def quoted(answer: Answer) -> None:
     """A venue answered a request for a quote."""
     outcome = "quote" if answer.quote else "refused" if answer.is_refusal else "error"
-    QUOTES.labels(answer.dex, outcome).inc()
-    QUOTE_LATENCY.labels(answer.dex).observe(answer.latency.total_seconds())
+    _child(QUOTES, answer.dex, outcome).inc()
+    _child(QUOTE_LATENCY, answer.dex).observe(answer.latency.total_seconds())
     if answer.error:
         log.info("quote.failed dex=%s error=%r", answer.dex, answer.error)
 
 
 def routed(quote: Quote, answers: Iterable[Answer]) -> None:
     """A route was chosen."""
-    WINS.labels(quote.dex).inc()
+    _child(WINS, quote.dex).inc()
     worst = min(answer.quote.out for answer in answers if answer.quote)
     IMPROVEMENT.observe((quote.out - worst) * BPS // worst)
 
 
 def send_unknown(transaction: Transaction, failure: Exception) -> None:
     """A send failed, which proves nothing."""
-    VENUE_UNKNOWN.labels(transaction.dex, "send").inc()
+    _child(VENUE_UNKNOWN, transaction.dex, "send").inc()
     log.warning("venue.send_unknown tx_hash=%s error=%r", transaction.tx_hash, failure)
 
 
 def status_unknown(transaction: Transaction, failure: Exception) -> None:
     """A venue could not say what became of a transaction."""
-    VENUE_UNKNOWN.labels(transaction.dex, "status").inc()
+    _child(VENUE_UNKNOWN, transaction.dex, "status").inc()
     log.warning("venue.status_unknown tx_hash=%s error=%r", transaction.tx_hash, failure)
 
 
 def unsettled(order: Order) -> None:
     """An order's outcome stayed unknown for a whole lease; it is asked for again later."""
-    UNSETTLED.labels(order.dex or "none").inc()
+    _child(UNSETTLED, order.dex or "none").inc()
     log.warning("order.unsettled order_id=%s dex=%s", order.id, order.dex)
 
 
@@ -153,13 +163,13 @@ def delivered(hinted_at: datetime, now: datetime) -> None:
 
 def delivery_dropped(order_id: UUID, reason: str) -> None:
     """A hint led to no work: its order is `finished`, `unknown` or `held` by another."""
-    DELIVERIES_DROPPED.labels(reason).inc()
+    _child(DELIVERIES_DROPPED, reason).inc()
     log.debug("delivery.dropped order_id=%s reason=%s", order_id, reason)
 
 
 def order_dropped(order_id: UUID, reason: str) -> None:
     """A worker let go of an order: its hold was `stale`, or the store `unavailable`."""
-    ORDERS_DROPPED.labels(reason).inc()
+    _child(ORDERS_DROPPED, reason).inc()
     log.warning("order.dropped order_id=%s reason=%s", order_id, reason)
 
 
@@ -179,13 +189,13 @@ def handed_over(count: int) -> None:
 def swept(count: int, reason: str) -> None:
     """The sweep hinted orders again: `due`, or `overlooked` by their first hint."""
     if count:
-        SWEPT.labels(reason).inc(count)
+        _child(SWEPT, reason).inc(count)
         log.info("sweep.hinted count=%d reason=%s", count, reason)
 
 
 def tick_failed(name: str, failure: Exception) -> None:
     """A periodic task did not reach what it needs, or has a bug; it goes on at its next tick."""
-    TICKS_FAILED.labels(name).inc()
+    _child(TICKS_FAILED, name).inc()
     log.warning("tick.failed task=%s error=%r", name, f"{type(failure).__name__}: {failure}")
 
 
@@ -212,14 +222,14 @@ def steps_untold(count: int) -> None:
 
 def redis_failed(call: str, failure: Exception) -> None:
     """A call to Redis failed."""
-    REDIS_ERRORS.labels(call).inc()
+    _child(REDIS_ERRORS, call).inc()
     log.warning("redis.failed call=%s error=%r", call, f"{type(failure).__name__}: {failure}")
 
 
 def responded(route: str, code: int, took: timedelta) -> None:
     """An HTTP request was answered."""
-    REQUESTS.labels(route, str(code)).inc()
-    REQUEST_LATENCY.labels(route).observe(took.total_seconds())
+    _child(REQUESTS, route, str(code)).inc()
+    _child(REQUEST_LATENCY, route).observe(took.total_seconds())
 
 
 def socket_opened() -> None:
@@ -230,7 +240,7 @@ def socket_opened() -> None:
 def socket_closed(code: int) -> None:
     """A WebSocket was closed, by us with `code` or by the client with 1000."""
     SOCKETS.dec()
-    SOCKETS_CLOSED.labels(str(code)).inc()
+    _child(SOCKETS_CLOSED, str(code)).inc()
 
 
 def gap_refilled() -> None:
@@ -245,5 +255,5 @@ def request_failed(path: str, failure: Exception) -> None:
 
 def message_malformed(text: str) -> None:
     """A message of the queue named no order; it was dropped."""
-    DELIVERIES_DROPPED.labels("malformed").inc()
+    _child(DELIVERIES_DROPPED, "malformed").inc()
     log.warning("delivery.malformed text=%r", text[:64])

@@ -99,6 +99,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
     async def start(_: TaskiqState) -> None:
         await store.open()
         await until_reachable("PostgreSQL", store.ping, clock=clock)
+        await until_reachable("Redis", redis.ping, clock=clock)
         periodic.start("heartbeat", settings.heartbeat_seconds, leases.beat)
         periodic.start("sweep", settings.sweep_seconds, recovery.sweep)
         await prober.start()

@@ -6,6 +6,8 @@ from tortoise.migrations.migration import Migration as TortoiseMigration
 
 from orders.store.migrations._table import CreateTable
 
+# A batch steps most orders of a page at once, and HOT updates need room for all of the new rows
+# there: of 400 steps in batches of 100, 41 % were HOT at a fillfactor of 75, and 65 % at 60.
 ORDERS = """
 CREATE TABLE orders (
     order_id         UUID PRIMARY KEY,
@@ -39,7 +41,7 @@ CREATE TABLE orders (
         (status IN ('confirmed', 'failed')) = (wake_at IS NULL)
         AND (status = 'failed') = (failure_code IS NOT NULL)
         AND (status = 'confirmed') = (actual_out IS NOT NULL))
-) WITH (fillfactor = 75)
+) WITH (fillfactor = 60)
 """
 
 EVENTS = """

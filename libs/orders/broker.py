@@ -72,6 +72,8 @@ class StreamBroker(RedisStreamBroker):
         """
         if self._living:
             self._living.cancel()
+            await asyncio.wait([self._living])
+        await self._acks.drain()
         await super().shutdown()
         await self._acks.drain()
         if self.is_worker_process:

@@ -14,7 +14,7 @@ from orders.domain.amounts import MAX_AMOUNT
 from orders.domain.errors import KeyReused, StaleOrder, StoreUnavailable, Unstorable
 from orders.domain.lifecycle import Status
 from orders.domain.order import Order
-from orders.ports import Added, Clock, Filter, Hint, Hold, Horizon, Key, Step
+from orders.ports import Added, Clock, Filter, Hint, Hold, Horizon, Key, KeyKind, Step
 
 OVERTAKING = timedelta(seconds=1)
 """By how much hints may overtake each other in the queue."""
@@ -245,7 +245,7 @@ class FakeStore:
 
     def _is_wanted(self, order: Order, wanted: Filter) -> bool:
         assert order.created_at is not None
-        name = (wanted.owner, "client-order-id", wanted.client_order_id or "")
+        name = (wanted.owner, KeyKind.CLIENT_ORDER_ID, wanted.client_order_id or "")
         named = self._keys.get(name)
         return (
             order.owner == wanted.owner

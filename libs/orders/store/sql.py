@@ -17,19 +17,8 @@ def _batch(columns: Mapping[str, str], first: int) -> str:
 
 KEYS = {"owner": "text", "kind": "text", "key": "text", "order_id": "uuid", "fingerprint": "text"}
 
-# A lost race for a key leaves the order out; the foreign key then fails an order that won
-# only one of its two keys, so none is left behind.
-ADD = f"""
-WITH claimed AS (
-    INSERT INTO idempotency_keys (owner, kind, key, order_id, fingerprint)
-    SELECT owner, kind, key, order_id, fingerprint
-    FROM {_batch(KEYS, 2 + len(rows.INSERT))}
-    ORDER BY owner, kind, key
-    ON CONFLICT DO NOTHING
-    RETURNING order_id
-), fresh AS (
-    SELECT * FROM {_batch(rows.INSERT, 2)}
-    WHERE keys = (SELECT count(*) FROM claimed WHERE claimed.order_id = batch.order_id)
+# What is done with the relation `fresh`.
+_ADDED = """
 ), added AS (
     INSERT INTO orders (order_id, owner, client_order_id, input_mint, output_mint, amount_in,
                         slippage_bps, min_out, status, seq, attempt, hints, wake_at)
@@ -43,21 +32,27 @@ WITH claimed AS (
 SELECT ord, now() AS at FROM fresh
 """
 
+# A lost race for a key leaves the order out; the foreign key then fails an order that won
+# only one of its two keys, so none is left behind.
+ADD = f"""
+WITH claimed AS (
+    INSERT INTO idempotency_keys (owner, kind, key, order_id, fingerprint)
+    SELECT owner, kind, key, order_id, fingerprint
+    FROM {_batch(KEYS, 2 + len(rows.INSERT))}
+    ORDER BY owner, kind, key
+    ON CONFLICT DO NOTHING
+    RETURNING order_id
+), fresh AS (
+    SELECT * FROM {_batch(rows.INSERT, 2)}
+    WHERE keys = (SELECT count(*) FROM claimed WHERE claimed.order_id = batch.order_id)
+{_ADDED}
+"""
+
 # The same without keys: most batches have none.
 ADD_KEYLESS = f"""
 WITH fresh AS MATERIALIZED (
     SELECT * FROM {_batch(rows.INSERT, 2)}
-), added AS (
-    INSERT INTO orders (order_id, owner, client_order_id, input_mint, output_mint, amount_in,
-                        slippage_bps, min_out, status, seq, attempt, hints, wake_at)
-    SELECT order_id, owner, client_order_id, input_mint, output_mint, amount_in,
-           slippage_bps, min_out, 'received', 1, 1, 1, now() + $1::interval
-    FROM fresh
-), told AS (
-    INSERT INTO order_events (order_id, seq, status, attempt, data, at)
-    SELECT order_id, 1, 'received', 1, data::jsonb, now() FROM fresh
-)
-SELECT ord, now() AS at FROM fresh
+{_ADDED}
 """
 
 BIND_KEYS = f"""

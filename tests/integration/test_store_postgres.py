@@ -1,0 +1,506 @@
+"""What only a real PostgreSQL can show of the store."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack
+from contextvars import Context
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from orders.domain.amounts import MAX_AMOUNT, Amount
+from orders.domain.errors import (
+    FailureCode,
+    KeyReused,
+    StaleOrder,
+    StoreError,
+    StoreUnavailable,
+    Unstorable,
+)
+from orders.domain.order import Order
+from orders.ports import Added, Hold, Horizon, Key, KeyKind
+from orders.store import PostgresStore
+from services.cli.postgres import Postgres
+from tests.backing import Backing
+from tests.eventually import eventually
+from tests.factories import a_route, a_transaction, an_order
+
+EMPTY = Horizon(oldest=None, lost=False)
+Open = Callable[..., PostgresStore]
+
+
+@pytest.fixture
+async def opened(database_url: str) -> AsyncIterator[Open]:
+    """Opens one and the same store, as each process does for itself."""
+    async with AsyncExitStack() as stack:
+
+        def open_store(**options: Any) -> PostgresStore:
+            store = PostgresStore(database_url, **options)
+            stack.push_async_callback(store.close)
+            return store
+
+        yield open_store
+
+
+@pytest.fixture
+async def store(opened: Open) -> PostgresStore:
+    store = opened()
+    await store.open()
+    return store
+
+
+@pytest.fixture
+async def sql(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def postgres(servers: Backing) -> Postgres:
+    """A server that the test may restart."""
+    if servers.embedded is None:
+        pytest.skip("only embedded servers can be restarted")
+    return servers.embedded.postgres
+
+
+async def received(store: PostgresStore, *keys: Key, **fields: Any) -> Order:
+    return (await store.add(an_order(**fields), keys, "same")).order
+
+
+async def claimed(store: PostgresStore, **fields: Any) -> Order:
+    return await store.save((await received(store, **fields)).resume(), claim=True)
+
+
+async def built(store: PostgresStore) -> Order:
+    return await store.save((await claimed(store)).build(a_route()))
+
+
+async def submitted(store: PostgresStore) -> Order:
+    return await store.save((await built(store)).submit(a_transaction()))
+
+
+async def lived(store: PostgresStore) -> Order:
+    return await store.save((await submitted(store)).confirm(Amount(999_900)))
+
+
+def kinds(ends: Iterable[Any]) -> list[type]:
+    return [type(end) for end in ends]
+
+
+# One statement
+
+
+async def test_without_its_event_a_step_is_not_stored(
+    store: PostgresStore, sql: asyncpg.Connection
+) -> None:
+    order = await claimed(store)
+    await sql.execute(
+        "INSERT INTO order_events VALUES ($1, 3, 'building', 1, '{}', now())", order.id
+    )
+
+    with pytest.raises(Unstorable):
+        await store.save(order.build(a_route()))
+
+    assert await store.get(order.id) == order
+
+
+async def test_without_its_event_an_order_is_not_stored(
+    store: PostgresStore, sql: asyncpg.Connection
+) -> None:
+    order, key = an_order(), Key(KeyKind.IDEMPOTENCY_KEY, "a")
+    await sql.execute(
+        "INSERT INTO order_events VALUES ($1, 1, 'received', 1, '{}', now())", order.id
+    )
+
+    with pytest.raises(Unstorable):
+        await store.add(order, [key], "same")
+
+    assert await store.get(order.id) is None
+    assert await sql.fetchval("SELECT count(*) FROM idempotency_keys") == 0
+
+
+async def test_of_two_deliveries_of_each_order_the_one_that_is_told_so_has_won(
+    store: PostgresStore,
+) -> None:
+    orders = [await claimed(store) for _ in range(20)]
+
+    ends = await asyncio.gather(
+        *(store.save(order.build(a_route(out=out))) for order in orders for out in (1_000, 2_000)),
+        return_exceptions=True,
+    )
+
+    won = [end for end in ends if isinstance(end, Order)]
+    assert kinds(ends).count(StaleOrder) == 20
+    assert sorted(order.id for order in won) == sorted(order.id for order in orders)
+    for order in won:
+        found = await store.get(order.id)
+        assert found is not None
+        assert found.expected_out == order.expected_out
+
+
+async def test_an_order_has_one_live_transaction(
+    store: PostgresStore, sql: asyncpg.Connection
+) -> None:
+    order = await submitted(store)
+
+    with pytest.raises(asyncpg.UniqueViolationError, match="order_attempts_one_live"):
+        await sql.execute(
+            "INSERT INTO order_attempts VALUES ($1, 2, 'alpha', 'other', '', 1, 1, 1, 'live')",
+            order.id,
+        )
+
+
+async def test_every_transaction_keeps_its_fate(
+    store: PostgresStore, sql: asyncpg.Connection
+) -> None:
+    rerouted = await store.save((await submitted(store)).reroute("it expired"))
+    again = await store.save(rerouted.build(a_route(out=2_000_000)))
+    signed = await store.save(again.submit(a_transaction(tx_hash="second", last_valid_height=7)))
+    before = await _attempts(sql, signed.id)
+
+    await store.save(signed.confirm(Amount(1_999_000)))
+
+    assert before == [(1, "dead"), (2, "live")]
+    assert await _attempts(sql, signed.id) == [(1, "dead"), (2, "landed")]
+
+
+async def test_a_failure_proven_by_the_venue_leaves_no_live_transaction(
+    store: PostgresStore, sql: asyncpg.Connection
+) -> None:
+    order = await submitted(store)
+
+    await store.save(order.fail(FailureCode.INSUFFICIENT_FUNDS, "empty"))
+
+    assert await _attempts(sql, order.id) == [(1, "dead")]
+
+
+async def _attempts(sql: asyncpg.Connection, order_id: UUID) -> list[tuple[int, str]]:
+    rows = await sql.fetch(
+        "SELECT attempt, state FROM order_attempts WHERE order_id = $1 ORDER BY attempt", order_id
+    )
+    return [(row["attempt"], row["state"]) for row in rows]
+
+
+# One bad value
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("a\0b", "ab"),
+        ("\0\0", ""),
+        (r"C:\u0000", r"C:\u0000"),
+        ("\\\0\\u0000", r"\\u0000"),
+    ],
+)
+async def test_a_nul_in_a_text_is_left_out_and_fails_no_batch(
+    store: PostgresStore, said: str, kept: str
+) -> None:
+    orders = [await claimed(store) for _ in range(3)]
+
+    ends = await asyncio.gather(
+        store.save(orders[0].build(a_route())),
+        store.save(orders[1].fail(FailureCode.NO_ROUTE, said)),
+        store.save(orders[2].build(a_route())),
+        return_exceptions=True,
+    )
+
+    assert kinds(ends) == [Order] * 3
+    failed = await store.get(orders[1].id)
+    (_, _, event) = await store.history(orders[1].id)
+    assert failed is not None
+    assert failed.failure is not None
+    assert failed.failure.detail == kept
+    assert event.data == {"error": {"code": "no_route", "detail": kept}}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"amount_in": Amount(MAX_AMOUNT + 1)},
+        {"min_out": Amount(-(2**70))},
+        {"slippage_bps": 2**31},
+        {"slippage_bps": 5_001},
+        {"amount_in": Amount(0)},
+    ],
+)
+async def test_a_value_that_cannot_be_stored_fails_alone(
+    store: PostgresStore, fault: dict[str, Any]
+) -> None:
+    wanted = [an_order(), an_order(**fault), an_order()]
+
+    ends = await asyncio.gather(
+        *(store.add(order, [], "same") for order in wanted), return_exceptions=True
+    )
+
+    assert kinds(ends) == [Added, Unstorable, Added]
+    assert await store.last_seqs([order.id for order in wanted]) == {
+        wanted[0].id: 1,
+        wanted[2].id: 1,
+    }
+
+
+async def test_a_key_that_cannot_be_stored_fails_alone(store: PostgresStore) -> None:
+    ends = await asyncio.gather(
+        *(
+            store.add(an_order(), [Key(KeyKind.IDEMPOTENCY_KEY, value)], "same")
+            for value in ("a", "b\0", "c")
+        ),
+        return_exceptions=True,
+    )
+
+    assert kinds(ends) == [Added, Unstorable, Added]
+
+
+async def test_a_broken_constraint_fails_only_its_order(store: PostgresStore) -> None:
+    orders = [await built(store) for _ in range(5)]
+    twin = a_transaction()
+    await store.save((await built(store)).submit(twin))
+
+    ends = await asyncio.gather(
+        *(
+            store.save(order.submit(twin if n == 2 else a_transaction()))
+            for n, order in enumerate(orders)
+        ),
+        return_exceptions=True,
+    )
+
+    assert kinds(ends) == [Order, Order, Unstorable, Order, Order]
+    assert await store.last_seqs([order.id for order in orders]) == {
+        order.id: 3 if n == 2 else 4 for n, order in enumerate(orders)
+    }
+
+
+async def test_one_request_twice_in_a_batch_is_one_order(store: PostgresStore) -> None:
+    """Both are in one batch's reach, and so is a request that shares a key with either."""
+    one, two = Key(KeyKind.IDEMPOTENCY_KEY, "a"), Key(KeyKind.CLIENT_ORDER_ID, "a")
+
+    ends = await asyncio.gather(
+        *(store.add(an_order(), keys, "same") for keys in ([one], [one, two], [two]))
+    )
+
+    assert [end.replayed for end in ends] == [False, True, True]
+    assert len({end.order.id for end in ends}) == 1
+
+
+# Several processes
+
+
+async def test_processes_that_save_the_same_orders_in_opposite_order_do_not_block_each_other(
+    opened: Open,
+) -> None:
+    one, two = opened(), opened()
+    await asyncio.gather(one.open(), two.open())
+    orders = [await received(one) for _ in range(40)]
+
+    async def hammer(store: PostgresStore, ids: list[UUID]) -> list[Any]:
+        """Claim, renew and release all of them, again and again."""
+        ends: list[Any] = []
+        for _ in range(15):
+            read = await asyncio.gather(*(store.get(order_id) for order_id in ids))
+            claims = await asyncio.gather(
+                *(store.save(order.resume(), claim=True) for order in read if order),
+                return_exceptions=True,
+            )
+            holds = [Hold(end.id, end.lease) for end in claims if isinstance(end, Order)]
+            ends += claims
+            ends += await asyncio.gather(
+                store.renew(holds), store.release(holds[::-1]), store.due(EMPTY, 100)
+            )
+        return ends
+
+    ids = [order.id for order in orders]
+    ends = await asyncio.gather(hammer(one, ids), hammer(two, ids[::-1]))
+
+    assert {*kinds(ends[0]), *kinds(ends[1])} <= {Order, StaleOrder, set, list, type(None)}
+    for order in orders:
+        seqs = [step.seq for step in await one.history(order.id)]
+        assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_processes_that_take_the_same_keys_in_opposite_order_make_one_order_of_each(
+    opened: Open,
+) -> None:
+    one, two = opened(), opened()
+    await asyncio.gather(one.open(), two.open())
+    names = [f"key-{n}" for n in range(200)]
+
+    def adds(store: PostgresStore, chosen: list[str]) -> list[Any]:
+        return [
+            store.add(
+                an_order(),
+                [Key(KeyKind.IDEMPOTENCY_KEY, name), Key(KeyKind.CLIENT_ORDER_ID, name)],
+                "same",
+            )
+            for name in chosen
+        ]
+
+    ends: list[Added] = await asyncio.gather(*adds(one, names), *adds(two, names[::-1]))
+
+    first, second = ends[:200], ends[:199:-1]
+    assert [a.order.id for a in first] == [b.order.id for b in second]
+    assert all(a.replayed != b.replayed for a, b in zip(first, second, strict=True))
+
+
+async def test_of_two_processes_that_give_one_name_to_two_orders_one_is_refused(
+    opened: Open,
+) -> None:
+    one, two = opened(), opened()
+    await asyncio.gather(one.open(), two.open())
+
+    for n in range(20):
+        a, b = (Key(KeyKind.IDEMPOTENCY_KEY, f"{owner}-{n}") for owner in "ab")
+        shared = Key(KeyKind.CLIENT_ORDER_ID, f"shared-{n}")
+        await asyncio.gather(received(one, a), received(two, b))
+
+        ends = await asyncio.gather(
+            one.add(an_order(), [a, shared], "same"),
+            two.add(an_order(), [b, shared], "same"),
+            return_exceptions=True,
+        )
+
+        assert sorted(kind.__name__ for kind in kinds(ends)) == [
+            Added.__name__,
+            KeyReused.__name__,
+        ]
+
+
+async def test_the_store_can_be_used_from_tasks_that_know_nothing_of_it(
+    store: PostgresStore,
+) -> None:
+    order = await received(store)
+
+    history = await asyncio.create_task(store.history(order.id), context=Context())
+
+    assert [step.seq for step in history] == [1]
+
+
+# Failures of the server
+
+
+async def test_writes_go_on_after_a_crash_of_the_server_and_none_that_was_answered_is_lost(
+    opened: Open, postgres: Postgres
+) -> None:
+    store = opened()
+    await store.open()
+    answered: list[UUID] = []
+    failures: list[StoreError] = []
+    stop = asyncio.Event()
+
+    async def write() -> None:
+        while not stop.is_set():
+            try:
+                answered.append((await received(store)).id)
+            except StoreUnavailable as failure:
+                failures.append(failure)
+                await asyncio.wait([stopping], timeout=0.01)
+
+    stopping = asyncio.create_task(stop.wait())
+    writers = [asyncio.create_task(write()) for _ in range(5)]
+    await eventually(lambda: answered)
+
+    await asyncio.to_thread(postgres.restart, kill=True)
+    before = len(answered)
+    await eventually(lambda: len(answered) > before + 10)
+    stop.set()
+    await asyncio.gather(*writers, stopping)
+
+    assert failures
+    assert await store.last_seqs(answered) == dict.fromkeys(answered, 1)
+
+
+async def test_while_the_server_is_down_every_call_says_so(
+    store: PostgresStore, postgres: Postgres
+) -> None:
+    order = await claimed(store)
+    await asyncio.to_thread(postgres.stop)
+    try:
+        ends = await asyncio.gather(
+            store.add(an_order(), [], "same"),
+            store.add(an_order(), [Key(KeyKind.IDEMPOTENCY_KEY, "a")], "same"),
+            store.get(order.id),
+            store.save(order.build(a_route())),
+            store.renew([Hold(order.id, 1)]),
+            store.release([Hold(order.id, 1)]),
+            store.due(EMPTY, 1),
+            store.overlooked(1),
+            store.forget_hints(),
+            store.history(order.id),
+            store.last_seqs([order.id]),
+            store.oldest_received(),
+            store.ping(),
+            return_exceptions=True,
+        )
+    finally:
+        await asyncio.to_thread(postgres.start)
+
+    assert kinds(ends) == [StoreUnavailable] * 13
+    assert await store.get(order.id) == order
+
+
+async def test_a_lease_that_ran_out_while_the_server_was_down_is_no_crash(
+    opened: Open, postgres: Postgres
+) -> None:
+    store = opened(lease=timedelta(seconds=1))
+    await store.open()
+    order = await claimed(store)
+
+    await asyncio.to_thread(postgres.restart, kill=True)
+    await eventually(lambda: _reachable(store))
+    swept = await eventually(lambda: store.due(EMPTY, 1))
+
+    taken = await store.save(order.resume(), claim=True)
+    assert [hint.order_id for hint in swept] == [order.id]
+    assert taken.crashes == 0
+
+
+async def test_a_lease_that_ran_out_while_the_server_was_up_is_a_crash(opened: Open) -> None:
+    store = opened(lease=timedelta(milliseconds=50))
+    await store.open()
+    order = await claimed(store)
+    await eventually(lambda: store.due(EMPTY, 1))
+
+    taken = await store.save(order.resume(), claim=True)
+
+    assert taken.crashes == 1
+
+
+async def _reachable(store: PostgresStore) -> bool:
+    try:
+        await store.ping()
+    except StoreUnavailable:
+        return False
+    return True
+
+
+# What it costs
+
+
+async def test_most_steps_of_a_normal_life_touch_no_index(
+    opened: Open, sql: asyncpg.Connection
+) -> None:
+    store = opened()
+    await store.open()
+    await asyncio.gather(*(lived(store) for _ in range(100)))
+    await store.close()  # its connections count what they did when they end
+
+    async def counted() -> bool:
+        return bool(await _updates(sql) >= (400, 0))  # 4 steps after the first
+
+    await eventually(counted)
+
+    updates, hot = await _updates(sql)
+    assert updates == 400
+    assert hot >= 200
+
+
+async def _updates(sql: asyncpg.Connection) -> tuple[int, int]:
+    """The updates of orders, and how many of them were HOT."""
+    row = await sql.fetchrow(
+        "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'orders'"
+    )
+    return row["n_tup_upd"], row["n_tup_hot_upd"]

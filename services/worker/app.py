@@ -48,7 +48,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         lease=settings.lease_seconds,
         backstop=settings.backstop_seconds,
     )
-    redis = Redis(connection_pool=pool(settings.redis_url))
+    redis = Redis.from_pool(pool(settings.redis_url))
     queue, feed = RedisQueue(redis), RedisFeed(redis)
     leases = Leases(store=store)
     recovery = Recovery(store=store, queue=queue)

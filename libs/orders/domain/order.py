@@ -9,6 +9,7 @@ from orders.domain.amounts import Amount, less_bps
 from orders.domain.errors import FailureCode
 from orders.domain.lifecycle import IllegalTransition, Status, check
 from orders.domain.quote import Answer, Route, Transaction
+from orders.domain.text import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,9 @@ class Failure:
     code: FailureCode
     detail: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", plain(self.detail))
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -25,6 +29,9 @@ class Retry:
 
     detail: str
     wait: timedelta
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", plain(self.detail))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from orders.domain.amounts import Amount
 from orders.domain.errors import FailureCode
+from orders.domain.text import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,10 @@ class Answer:
     """Why there is no quote; None when there is one."""
     is_refusal: bool = False
     """Whether the venue will say the same again."""
+
+    def __post_init__(self) -> None:
+        if self.error is not None:
+            object.__setattr__(self, "error", plain(self.error))
 
 
 @dataclass(frozen=True, slots=True)

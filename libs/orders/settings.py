@@ -6,11 +6,14 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import msgspec
+from redis.exceptions import RedisError
 
 from orders.domain.retry import RetryPolicy
 from orders.domain.tokens import KNOWN, Token, Tokens
+from orders.redis import pool
 
 REQUIRED = object()
 
@@ -54,20 +57,36 @@ def _seconds(default: str, meaning: str) -> Any:
     return _setting(default, parse, "seconds, more than 0 and at most 86400", meaning)
 
 
-def _url(schemes: Iterable[str], meaning: str) -> Any:
+def _url(schemes: Iterable[str], check: Callable[[str], object], meaning: str) -> Any:
     prefixes = tuple(f"{scheme}://" for scheme in schemes)
 
     def parse(text: str) -> str:
         if not text.startswith(prefixes):
             raise ValueError("(not shown)")
+        check(text)
         return text
 
-    return _setting(REQUIRED, parse, f"a URL that starts with {' or '.join(prefixes)}", meaning)
+    expects = f"a URL that starts with {' or '.join(prefixes)}, with a port that is a number"
+    return _setting(REQUIRED, parse, expects, meaning)
+
+
+def _check_ports(url: str) -> None:
+    """Raise `ValueError` when a port of `url`, which may name several hosts, is no number."""
+    for host in urlsplit(url).netloc.rpartition("@")[2].split(","):
+        _ = urlsplit(f"//{host}").port
+
+
+def _check_redis(url: str) -> None:
+    """Raise `ValueError` when redis-py would refuse `url` or one of its options."""
+    try:
+        pool(url).make_connection()  # type: ignore[no-untyped-call]
+    except (TypeError, RedisError) as failure:
+        raise ValueError(str(failure)) from failure
 
 
 def _milliseconds(text: str) -> tuple[timedelta, timedelta]:
-    low, _, high = text.partition("-")
-    least, most = int(low), int(high or low)
+    low, dash, high = text.partition("-")
+    least, most = int(low), int(high if dash else low)
     if not 0 <= least <= most <= 600_000:
         raise ValueError(text)
     return timedelta(milliseconds=least), timedelta(milliseconds=most)
@@ -121,10 +140,13 @@ class Settings:
 
     database_url: str = _url(
         ("postgresql", "postgres"),
+        _check_ports,
         "PostgreSQL. Takes what libpq takes: `?sslmode=require`, `sslrootcert`, unix sockets",
     )
     redis_url: str = _url(
-        ("redis", "rediss", "unix"), "Redis 7 or Valkey. `rediss://` for TLS; `?ssl_ca_certs=`"
+        ("redis", "rediss", "unix"),
+        _check_redis,
+        "Redis 7 or Valkey. `rediss://` for TLS; `?ssl_ca_certs=`",
     )
     database_pool_size: int = _count(10, "PostgreSQL connections a process", high=1000)
     api_host: str = _setting("0.0.0.0", str, "an address", "Where the API listens")

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from redis.asyncio import Redis
 from sanic import HTTPResponse, Request, Sanic
 
-from orders import logs, observe
+from orders import logs, memory, observe
 from orders.clock import SystemClock
 from orders.domain.errors import StoreUnavailable
 from orders.feed import RedisFeed, RedisWatching
@@ -30,16 +30,17 @@ from services.api.stream import Streams
 LOOK_EVERY = timedelta(seconds=1)
 REFILL_EVERY = timedelta(seconds=3)
 MAX_BODY_BYTES = 64 * 1024
+HUNG_UP = 499  # nginx's code for a client that did not wait; Sanic would have it count as 500
 
 App: TypeAlias = Sanic[Any, Any]
 
 
-def create_app(settings: Settings | None = None) -> App:
-    """One API process, configured by the environment unless told otherwise.
+def create_app(settings: object = None) -> App:
+    """One API process, configured by the environment unless given `Settings`.
 
-    Raises `BadSetting`.
+    Sanic's command line gives a factory its own arguments. Raises `BadSetting`.
     """
-    settings = settings or Settings.read()
+    settings = settings if isinstance(settings, Settings) else Settings.read()
     logs.configure(settings.log_level)
     app = Sanic("order-engine-api", configure_logging=False)
     app.config.update(
@@ -101,6 +102,7 @@ def create_app(settings: Settings | None = None) -> App:
         periodic.keep("listen", timedelta(seconds=0.5), watching.listen)
         periodic.start("look", LOOK_EVERY, admission.look)
         periodic.start("refill", REFILL_EVERY, streams.refill)
+        memory.settle()
 
     @app.before_server_stop
     async def stop(_: App) -> None:
@@ -127,4 +129,5 @@ def _measure(app: App) -> None:
     async def end(request: Request, response: HTTPResponse) -> None:
         route = request.route.path if request.route else "none"
         took = timedelta(seconds=perf_counter() - getattr(request.ctx, "begun", perf_counter()))
-        observe.responded(route, response.status, took)
+        hung_up = request.conn_info is not None and request.conn_info.lost
+        observe.responded(route, HUNG_UP if hung_up else response.status, took)

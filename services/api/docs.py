@@ -201,7 +201,9 @@ def _paths(body: dict[str, Any]) -> dict[str, Any]:
         "/api/orders": {"get": find},
         "/livez": {"get": _probe("Whether this process makes progress")},
         "/readyz": {"get": _probe("Whether this process can take requests")},
-        "/metrics": {"get": _probe("Prometheus metrics")},
+        "/metrics": {"get": _page_of("Prometheus metrics", "text/plain")},
+        "/openapi.json": {"get": _page_of("This description", "application/json")},
+        "/docs": {"get": _page_of("This description, to be read", "text/html")},
     }
 
 
@@ -239,6 +241,13 @@ def _probe(summary: str) -> dict[str, Any]:
     return {
         "summary": summary,
         "responses": {"200": {"description": "Yes"}, "503": {"description": "No"}},
+    }
+
+
+def _page_of(summary: str, media_type: str) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "responses": {"200": {"description": summary, "content": {media_type: {}}}},
     }
 
 

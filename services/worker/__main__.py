@@ -12,6 +12,7 @@ import sys
 import uvloop
 from taskiq.receiver import Receiver
 
+from orders.broker import StreamBroker
 from orders.settings import BadSetting, Settings
 from services.worker.app import create_broker
 
@@ -19,9 +20,8 @@ from services.worker.app import create_broker
 def main() -> None:
     """Work until SIGTERM or SIGINT. Exits 2 when a setting makes no sense."""
     try:
-        settings = Settings.read()
-        uvloop.run(work(settings))
-    except (BadSetting, ValueError) as wrong:
+        uvloop.run(work(Settings.read()))
+    except BadSetting as wrong:
         print(f"order-engine worker: {wrong}", file=sys.stderr)
         sys.exit(2)
 
@@ -37,13 +37,27 @@ async def work(settings: Settings) -> None:
     receiver = Receiver(
         broker,
         max_async_tasks=settings.worker_concurrency,
-        run_startup=True,
+        run_startup=False,
         wait_tasks_timeout=settings.drain_seconds.total_seconds(),
     )
     try:
-        await receiver.listen(stopping)
+        if await _started(broker, stopping):
+            await receiver.listen(stopping)
     finally:
         await broker.shutdown()
+
+
+async def _started(broker: StreamBroker, stopping: asyncio.Event) -> bool:
+    """Whether the broker is up; not if told to stop while it waits for what it needs."""
+    starting, told = (asyncio.ensure_future(each) for each in (broker.startup(), stopping.wait()))
+    await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if starting.done():
+        starting.result()
+        return True
+    starting.cancel()
+    await asyncio.wait({starting})
+    return False
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import random
 from redis.asyncio import Redis
 from taskiq import TaskiqEvents, TaskiqState
 
-from orders import logs
+from orders import logs, memory
 from orders.broker import StreamBroker
 from orders.clock import SystemClock
 from orders.domain.errors import StoreUnavailable
@@ -13,12 +13,13 @@ from orders.execution import Execution
 from orders.feed import RedisFeed
 from orders.leases import Leases
 from orders.periodic import Periodic
+from orders.ports import Clock, Venue
 from orders.probes import probes
 from orders.queue import RedisQueue
 from orders.recovery import Recovery
 from orders.redis import pool
 from orders.routing import Router
-from orders.settings import Settings
+from orders.settings import BadSetting, Settings
 from orders.store import PostgresStore
 from orders.venues import create
 from orders.venues.paper import PaperOptions
@@ -52,18 +53,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
     queue, feed = RedisQueue(redis), RedisFeed(redis)
     leases = Leases(store=store)
     recovery = Recovery(store=store, queue=queue)
-    venues = create(
-        settings.venues,
-        tokens=settings.known_tokens,
-        clock=clock,
-        options=PaperOptions(
-            quote_latency=settings.paper_quote_latency_ms,
-            execution_latency=settings.paper_execution_latency_ms,
-            variance_bps=settings.paper_variance_bps,
-            failure_rate=settings.paper_failure_rate,
-            seed=settings.paper_seed,
-        ),
-    )
+    venues = _venues(settings, clock)
     execution = Execution(
         store=store,
         feed=feed,
@@ -103,6 +93,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         periodic.start("heartbeat", settings.heartbeat_seconds, leases.beat)
         periodic.start("sweep", settings.sweep_seconds, recovery.sweep)
         await prober.start()
+        memory.settle()
 
     async def stop(_: TaskiqState) -> None:
         await prober.stop()
@@ -116,3 +107,22 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
     broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, start)
     broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, stop)
     return broker
+
+
+def _venues(settings: Settings, clock: Clock) -> dict[str, Venue]:
+    """Raises `BadSetting` for a venue that there is not."""
+    try:
+        return create(
+            settings.venues,
+            tokens=settings.known_tokens,
+            clock=clock,
+            options=PaperOptions(
+                quote_latency=settings.paper_quote_latency_ms,
+                execution_latency=settings.paper_execution_latency_ms,
+                variance_bps=settings.paper_variance_bps,
+                failure_rate=settings.paper_failure_rate,
+                seed=settings.paper_seed,
+            ),
+        )
+    except ValueError as wrong:
+        raise BadSetting(f"VENUES: expects names of venues; {wrong}") from wrong

@@ -1,6 +1,8 @@
 """The one task: execute an order."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from uuid import UUID
 
 from taskiq import AsyncBroker
@@ -20,5 +22,6 @@ def register(broker: AsyncBroker, *, run: Callable[[UUID], Awaitable[None]], clo
         except ValueError:
             return observe.message_malformed(order_id)
         observe.delivered(instant(hinted_at), clock.now())
-        await run(named)
+        with suppress(asyncio.CancelledError):  # the worker ends: the order is handed over
+            await run(named)
         return None

@@ -87,7 +87,8 @@ WITH batch AS MATERIALIZED (
             WHEN o.wake_at BETWEEN now() + $1::interval / 2 AND now() + $1::interval THEN o.wake_at
             ELSE now() + $1::interval END
     FROM batch b
-    WHERE o.order_id = b.order_id AND o.seq = b.seq - 1 AND o.wake_at IS NOT NULL
+    WHERE o.order_id = b.order_id AND o.seq = b.seq - 1
+      AND o.status NOT IN ('confirmed', 'failed')
       AND CASE WHEN b.claim THEN NOT o.held OR o.wake_at <= now()
                ELSE o.held AND o.lease = b.lease END
     RETURNING b.ord, o.lease, o.crashes

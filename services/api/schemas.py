@@ -25,6 +25,7 @@ MAX_PAGE = 500
 _DIGITS = re.compile(r"[0-9]+")
 _FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 """No order was received outside of these, and inside there is room to reckon with instants."""
+_FIELD = re.compile(r"(?:required|unknown) field `([^`]*)`$")
 _PATH = re.compile(r" - at `\$\.?(?:\[\.\.\.\])?([^`]*)`$")
 
 Mint = Annotated[str, msgspec.Meta(description="A token's symbol or mint address")]
@@ -144,8 +145,9 @@ def _parsed(body: bytes) -> PlaceOrder:
     except msgspec.ValidationError as failure:
         message = str(failure)
         found = _PATH.search(message)
-        pointer = f"/{found[1].replace('.', '/')}" if found else ""
         message = message[: found.start()] if found else message
+        named = found or _FIELD.search(message)
+        pointer = f"/{named[1].replace('.', '/')}" if named else ""
         if message == "Integer value out of range":  # more than 4,300 digits
             code = _TOO_LARGE.get(pointer, Code.VALIDATION_FAILED)
             raise Problem.of([Fault(pointer, code, KINDS[code].title)]) from None

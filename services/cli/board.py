@@ -14,7 +14,7 @@ from rich.table import Table
 
 from services.cli.client import NewOrder
 from services.cli.stream import Step
-from services.cli.telling import details, offer
+from services.cli.telling import details, offer, price, whole
 
 COLOURS = {"confirmed": "green", "failed": "red"}
 
@@ -38,6 +38,16 @@ class Row:
         """The latest word on the venue or a price, or nothing."""
         words = [offer(step)[name] for _, step in self.steps if offer(step).get(name)]
         return str(words[-1]) if words else ""
+
+    @property
+    def out(self) -> str:
+        """What arrived, or is expected to, in the token's smallest unit."""
+        return self.told("actualOut") or self.told("expectedOut")
+
+    @property
+    def price(self) -> str:
+        """What one whole token sold brings."""
+        return price(self.order, self.out)
 
 
 class Board(Protocol):
@@ -68,21 +78,23 @@ class _Screen:
 class _Lines:
     def show(self, row: Row) -> None:
         offset, step = row.steps[-1]
-        line = f"  +{offset:.2f} s  {row.order.pair:<10}  {row.status:<9}  {details(step)}"
+        priced = f"price {row.price}  " if offer(step) else ""
+        line = f"  +{offset:.2f} s  {row.order.pair:<10}  {row.status:<9}  {priced}{details(step)}"
         print(line.rstrip(), flush=True)
 
 
 def _table(rows: list[Row]) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False)
-    for name in ("order", "in", "venue", "out", "status"):
-        table.add_column(name, no_wrap=True, justify="right" if name in ("in", "out") else "left")
+    for name in ("sells", "gets", "price", "venue", "status"):
+        numeric = name in ("sells", "gets", "price")
+        table.add_column(name, no_wrap=True, justify="right" if numeric else "left")
     table.add_column("steps, with seconds since the start")
     for row in rows:
         table.add_row(
-            row.order.pair,
-            row.order.amount,
+            whole(row.order.sell, row.order.amount),
+            whole(row.order.buy, row.out) or row.order.buy,
+            row.price,
             row.told("dex"),
-            row.told("actualOut") or row.told("expectedOut"),
             f"[{COLOURS.get(row.status, 'yellow')}]{row.status}",
             " ".join(f"{step['status']}+{offset:.2f}" for offset, step in row.steps),
         )

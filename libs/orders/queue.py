@@ -45,6 +45,15 @@ def encode(hint: Hint) -> bytes:
     return msgspec.json.encode(_Message(hint.order_id.hex, TASK, {}, None, arguments, {}))
 
 
+def arguments(message: bytes) -> tuple[str, int] | None:
+    """What `TASK` was called with; None if this is not a message of ours."""
+    try:
+        decoded = _decode(message)
+    except msgspec.MsgspecError:
+        return None
+    return decoded.args if decoded.task_name == TASK else None
+
+
 def instant(microseconds: int) -> datetime:
     """The time that a message carries."""
     return _FIRST + microseconds * _MICROSECOND
@@ -102,6 +111,7 @@ class RedisQueue:
 def _hinted_at(fields: dict[bytes, bytes]) -> datetime:
     """The time that an entry carries; of one that is not ours, a time before all."""
     try:
-        return instant(_decode(fields[b"data"]).args[1])
-    except (msgspec.MsgspecError, KeyError, OverflowError):
+        called_with = arguments(fields[b"data"])
+        return instant(called_with[1]) if called_with else _FIRST
+    except (KeyError, OverflowError):
         return _FIRST

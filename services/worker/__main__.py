@@ -10,11 +10,11 @@ import signal
 import sys
 
 import uvloop
-from taskiq.receiver import Receiver
 
 from orders.broker import StreamBroker
 from orders.settings import BadSetting, Settings
 from services.worker.app import create_broker
+from services.worker.receiver import LeanReceiver
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ async def work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stopping.set)
-    receiver = Receiver(
+    receiver = LeanReceiver(
         broker,
         max_async_tasks=settings.worker_concurrency,
         run_startup=False,

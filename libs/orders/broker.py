@@ -12,6 +12,7 @@ from taskiq import AckableMessage
 from taskiq_redis import RedisStreamBroker
 
 from orders import observe
+from orders.cancelling import end
 from orders.flush import Flush
 from orders.ports import Clock
 from orders.queue import EPOCH, STREAM
@@ -71,8 +72,7 @@ class StreamBroker(RedisStreamBroker):
         gets what is handed back can take them up.
         """
         if self._living:
-            self._living.cancel()
-            await asyncio.wait([self._living])
+            await end([self._living])
         await self._acks.drain()
         await super().shutdown()
         await self._acks.drain()
@@ -93,17 +93,20 @@ class StreamBroker(RedisStreamBroker):
 
         What was fetched and not taken when the caller stops is handed back.
         """
-        fetched: list[Entry] = []
+        fetching: asyncio.Task[list[Entry]] | None = None
         if self._living is None:  # until shutdown: what runs goes on when listening has ended
             self._living = asyncio.create_task(self._show_life())
         try:
             while True:
-                fetched = await self._fetch()
+                # In a task of its own, or redis-py could lose the cancellation that ends this.
+                fetching = asyncio.create_task(self._fetch())
+                fetched = await asyncio.shield(fetching)
                 while fetched:
                     entry, fields = fetched.pop(0)
                     yield AckableMessage(data=fields.get(b"data", b""), ack=self._ack(entry))
         finally:
-            await asyncio.shield(self._hand_back(fetched))
+            if fetching:
+                await asyncio.shield(self._stop(fetching))
 
     def _ack(self, entry: bytes) -> Callable[[], Awaitable[None]]:
         async def ack() -> None:
@@ -184,6 +187,12 @@ class StreamBroker(RedisStreamBroker):
         """Make the group. Without Redis go on, since `listen` keeps trying."""
         with suppress(RedisError, OSError):
             await super()._declare_consumer_group()
+
+    async def _stop(self, fetching: asyncio.Task[list[Entry]]) -> None:
+        """End the fetch if it is under way. What is left of its entries is handed back."""
+        await end([fetching])
+        if not fetching.cancelled() and not fetching.exception():
+            await self._hand_back(fetching.result())
 
     async def _hand_back(self, entries: Sequence[Entry]) -> None:
         """Let anyone start what was fetched here. Else it is reclaimed, in its time."""

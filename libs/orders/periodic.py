@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orders import observe
+from orders.cancelling import end
 from orders.ports import Clock
-
-CANCEL_AGAIN = timedelta(seconds=0.5)
-"""How long an action may take to end before it is cancelled once more."""
 
 
 @dataclass
@@ -53,16 +51,8 @@ class Periodic:
         ]
 
     async def stop(self) -> None:
-        """Cancel every action and wait until it is gone.
-
-        Cancelled more than once if need be: redis-py 8.1 loses a cancellation that meets it
-        while it connects.
-        """
-        running = {task.running for task in self._tasks.values() if task.running}
-        while running:
-            for each in running:
-                each.cancel()
-            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN.total_seconds())
+        """Cancel every action and wait until it is gone."""
+        await end(task.running for task in self._tasks.values() if task.running)
         self._tasks.clear()
 
     async def _run(self, name: str, task: _Task) -> None:

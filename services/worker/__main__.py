@@ -12,6 +12,7 @@ import sys
 import uvloop
 
 from orders.broker import StreamBroker
+from orders.cancelling import end
 from orders.settings import BadSetting, Settings
 from services.worker.app import create_broker
 from services.worker.receiver import LeanReceiver
@@ -55,8 +56,7 @@ async def _started(broker: StreamBroker, stopping: asyncio.Event) -> bool:
     if starting.done():
         starting.result()
         return True
-    starting.cancel()
-    await asyncio.wait({starting})
+    await end([starting])
     return False
 
 

@@ -539,3 +539,24 @@ async def test_a_message_that_is_not_ours_hides_no_loss_and_makes_none(
 
     assert horizon is not None
     assert horizon.oldest == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+async def test_a_stop_that_redis_py_does_not_hear_of_ends_the_listening(
+    redis_url: str, queue: RedisQueue
+) -> None:
+    class Deaf(StreamBroker):
+        """Loses the cancellation of a fetch, as redis-py does while it connects."""
+
+        async def _fetch(self) -> list[Any]:
+            try:
+                return await super()._fetch()
+            except asyncio.CancelledError:
+                return []
+
+    broker = Deaf(redis_url, clock=SystemClock(), slots=10, tick=NEVER)
+    broker.is_worker_process = True
+    async with asyncio.timeout(10):
+        async with working(broker) as ran:
+            queue.enqueue([a_hint()])
+            await eventually(lambda: len(ran) == 1)
+        await broker.shutdown()

@@ -26,6 +26,7 @@ async def test_migrating_twice_applies_nothing_the_second_time(empty_database_ur
 
 async def test_the_models_and_the_migrations_tell_of_the_same_tables(database_url: str) -> None:
     context = await Tortoise.init(config=config(database_url))
+    assert context.apps is not None
 
     changes = await MigrationAutodetector(context.apps, config(database_url)["apps"]).changes()
 

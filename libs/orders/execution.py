@@ -4,6 +4,7 @@ Each step is stored before its effect leaves this process, so a worker that dies
 here is followed by another that resumes from the stored status, by the same code.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -25,9 +26,19 @@ from orders.leases import Leases
 from orders.ports import Clock, Feed, Hold, Store, Venue
 from orders.routing import Router
 
+CLAIM_NUMBERS = 2**20
+OUTAGE_PAUSE = timedelta(seconds=1)
+"""How long a slot rests after the store was away, so that an outage does not eat the queue."""
+RESEND_CAP = timedelta(seconds=2)  # solana.com, "Retrying Transactions": about every 2 s
+SETTLE_CAP = timedelta(minutes=1)
+"""The most that an order of unknown outcome waits to be asked about again."""
+
 
 class Execution:
-    """Runs orders. `fraction` draws from [0, 1) for the jitter of waits."""
+    """Runs orders. `fraction` draws from [0, 1), for the jitter of waits and claims' numbers.
+
+    A venue's call that takes longer than `venue_timeout` is given up, its outcome unknown.
+    """
 
     def __init__(
         self,
@@ -41,6 +52,7 @@ class Execution:
         fraction: Callable[[], float],
         settle_for: timedelta,
         settle_poll: timedelta,
+        venue_timeout: timedelta = timedelta(seconds=10),
     ) -> None:
         self._store = store
         self._feed = feed
@@ -51,6 +63,7 @@ class Execution:
         self._fraction = fraction
         self._settle_for = settle_for
         self._settle_poll = settle_poll
+        self._venue_timeout = venue_timeout
 
     async def run(self, order_id: UUID) -> None:
         """Take the order as far as it goes now. Safe to repeat, and to run twice at once.
@@ -62,7 +75,7 @@ class Execution:
             if order is None or order.is_final:
                 return observe.delivery_dropped(order_id, "finished" if order else "unknown")
             try:
-                order = await self._save(order.resume(), claim=True)
+                order = await self._claim(order)
             except StaleOrder:
                 return observe.delivery_dropped(order_id, "held")
             with self._leases.hold(order):
@@ -71,6 +84,17 @@ class Execution:
             observe.order_dropped(order_id, "stale")
         except StoreUnavailable:
             observe.order_dropped(order_id, "unavailable")
+            await self._clock.sleep(OUTAGE_PAUSE)
+
+    async def _claim(self, order: Order) -> Order:
+        """Take the order up. If the answer is lost the claim may stand: its number is one that
+        no other worker would choose, so it can be handed over."""
+        number = 1 + int(self._fraction() * CLAIM_NUMBERS)
+        try:
+            return await self._save(order.resume(), claim=number)
+        except (StoreUnavailable, asyncio.CancelledError):
+            self._leases.drop(Hold(order.id, order.lease + number))
+            raise
 
     async def _advance(self, order: Order) -> None:
         if self._is_poison(order):
@@ -81,7 +105,8 @@ class Execution:
             step = await self._next(order)
             if step is None:
                 observe.unsettled(order)
-                return await self._store.release([Hold(order.id, order.lease)], self._settle_for)
+                wait = min(self._settle_for * 2 ** min(order.tries, 8), SETTLE_CAP)
+                return await self._store.release([Hold(order.id, order.lease)], wait)
             order = await self._save(step)
 
     async def _next(self, order: Order) -> Order | None:
@@ -91,7 +116,7 @@ class Execution:
                 case Status.ROUTING:
                     return order.build(await self._router.route(order))
                 case Status.BUILDING:
-                    return order.submit(await self._venue(order).build(order))
+                    return order.submit(await self._build(order))
                 case _:
                     return await self._settle(order)
         except Refused as refusal:
@@ -113,6 +138,13 @@ class Execution:
             return order.fail(code, f"given up after {tries} tries: {detail}")
         return verb(detail, self._policy.wait(tries, self._fraction))
 
+    async def _build(self, order: Order) -> Transaction:
+        try:
+            async with asyncio.timeout(self._venue_timeout.total_seconds()):
+                return await self._venue(order).build(order)
+        except TimeoutError as late:
+            raise Transient(f"{order.dex} did not build the trade in time") from late
+
     async def _settle(self, order: Order) -> Order | None:
         """What became of the signed trade, asked for up to a lease.
 
@@ -124,6 +156,7 @@ class Execution:
             return None
         end = self._clock.monotonic() + self._settle_for
         outcome: Outcome | None = None
+        pause = self._settle_poll
         while True:
             if not isinstance(outcome, Pending):
                 await self._send(venue, transaction)
@@ -139,19 +172,23 @@ class Execution:
                     )
             if self._clock.monotonic() >= end:
                 return None
-            await self._clock.sleep(self._settle_poll)
+            await self._clock.sleep(pause)
+            seen = isinstance(outcome, Pending)
+            pause = self._settle_poll if seen else min(pause * 2, RESEND_CAP)
 
     async def _send(self, venue: Venue, transaction: Transaction) -> None:
         """Send, and believe no error: only the venue's status decides from here on."""
         try:
-            await venue.send(transaction)
+            async with asyncio.timeout(self._venue_timeout.total_seconds()):
+                await venue.send(transaction)
         except Exception as failure:
             observe.send_unknown(transaction, failure)
 
     async def _status(self, venue: Venue, transaction: Transaction) -> Outcome | None:
         """The venue's word, or None when it gave none."""
         try:
-            return await venue.status(transaction)
+            async with asyncio.timeout(self._venue_timeout.total_seconds()):
+                return await venue.status(transaction)
         except Exception as failure:
             observe.status_unknown(transaction, failure)
             return None
@@ -183,7 +220,7 @@ class Execution:
             raise Expired(f"{order.dex} is not among this worker's venues")
         return venue
 
-    async def _save(self, order: Order, *, claim: bool = False) -> Order:
+    async def _save(self, order: Order, *, claim: int = 0) -> Order:
         stored = await self._store.save(order, claim=claim)
         self._feed.publish(stored)
         observe.moved(stored)

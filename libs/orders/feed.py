@@ -55,10 +55,17 @@ class Watcher:
         self.last_seq = 0
         """The last step that is known to be stored."""
         self._told: asyncio.Queue[Frame | Gap] = asyncio.Queue()
+        self._heard = False
 
     def tell(self, what: Frame | Gap) -> None:
         """Add to what is to be taken."""
+        self._heard = True
         self._told.put_nowait(what)
+
+    def was_quiet(self) -> bool:
+        """Whether nothing was told since this was last asked."""
+        was_quiet, self._heard = not self._heard, False
+        return was_quiet
 
     def __aiter__(self) -> AsyncIterator[Frame | Gap]:
         return self

@@ -39,23 +39,32 @@ class Leases:
             if self._held.get(order.id) == order.lease:
                 del self._held[order.id]
 
+    def drop(self, hold: Hold) -> None:
+        """Hand over at the next beat a claim that may stand."""
+        self._dropped[hold.order_id] = hold.lease
+
     async def beat(self) -> None:
-        """Extend what is held, hand over what was dropped, forget what was lost."""
+        """Extend what is held, forget what was lost, hand over what was dropped."""
         held, dropped = _holds(self._held), _holds(self._dropped)
-        if dropped:
-            await self._store.release(dropped)
-            self._forget(self._dropped, dropped)
         if held:
             kept = await self._store.renew(held)
             lost = [hold for hold in held if hold.order_id not in kept]
             observe.leases_lost(self._forget(self._held, lost))
+        if dropped:
+            await self._store.release(dropped)
+            self._forget(self._dropped, dropped)
 
     async def hand_over(self) -> None:
-        """Let go of everything at once, for others to take up."""
+        """Let go of everything at once, for others to take up. If the store is away, the
+        leases run out instead."""
         holds = _holds(self._held | self._dropped)
-        if holds:
+        if not holds:
+            return
+        try:
             await self._store.release(holds)
-            observe.handed_over(len(holds))
+        except StoreUnavailable as failure:
+            return observe.tick_failed("hand_over", failure)
+        observe.handed_over(len(holds))
 
     def _forget(self, kept: dict[UUID, int], holds: list[Hold]) -> int:
         """Forget those holds that have not changed since they were read."""

@@ -151,11 +151,13 @@ class Store(Protocol):
     async def get(self, order_id: UUID) -> Order | None:
         """The order as it stands, with its live transaction; None when there is none."""
 
-    async def save(self, order: Order, *, claim: bool = False) -> Order:
+    async def save(self, order: Order, *, claim: int = 0) -> Order:
         """Store a step: the row and its event together, or `StaleOrder` and nothing.
 
         Guarded by `seq` and by the lease. With `claim` the order need not be held: it is
-        taken if nobody holds it or the lease ran out. Answers the order as stored.
+        taken if nobody holds it or the lease ran out, and its lease number rises by `claim`.
+        A number drawn at random lets a worker whose answer was lost know its own claim.
+        Answers the order as stored.
         """
 
     async def renew(self, holds: Sequence[Hold]) -> set[UUID]:
@@ -164,19 +166,21 @@ class Store(Protocol):
     async def release(self, holds: Sequence[Hold], wait: timedelta = timedelta(0)) -> None:
         """Let go of orders without a step; they are due after `wait`. Lost leases are ignored."""
 
-    async def due(self, horizon: Horizon, limit: int) -> list[Hint]:
+    async def due(self, horizon: Horizon, limit: int, before: datetime | None = None) -> list[Hint]:
         """Take up to `limit` orders that somebody should look at, retries before new ones.
 
         Due are: a lease that ran out; a wait that is over; and a hint that must be lost,
-        because the queue holds none as old. Each is freed, and counted as hinted now.
+        because the queue holds none as old. Each is freed, and counted as hinted now. With
+        `before`, only what was due by then.
         """
 
     async def overlooked(self, limit: int) -> list[Hint]:
         """Take up to `limit` orders whose hint led nowhere, whatever the queue says: first
         after the backstop's time, then after twice as long each time."""
 
-    async def forget_hints(self) -> int:
-        """Make every order due that nobody holds and that waits on a hint. Answers how many."""
+    async def forget_hints(self, oldest: datetime | None = None) -> int:
+        """Make every order due that nobody holds and that waits on a hint, if the hint is
+        older than `oldest`. Answers how many."""
 
     async def history(self, order_id: UUID, from_seq: int = 1) -> list[Step]:
         """An order's steps from `from_seq`, in order; empty when there are none."""

@@ -4,25 +4,34 @@ It runs on every worker. It must not amplify, since a long backlog is no loss; a
 starve an order, whatever Redis says. Both rules stand in the store's `due` and `overlooked`.
 """
 
+from datetime import datetime, timedelta
+
 from orders import observe
-from orders.ports import Hint, Queue, Store
+from orders.ports import Clock, Hint, Horizon, Queue, Store
 
 
 class Recovery:
-    """Sweeps in passes of at most `batch` orders, and `backstop_batch` overlooked ones."""
+    """Sweeps in passes of at most `batch` orders, and `backstop_batch` overlooked ones.
+
+    A sweep ends after `patience` even if more is due; the next one goes on.
+    """
 
     def __init__(
         self,
         *,
         store: Store,
         queue: Queue,
-        batch: int = 500,
+        clock: Clock,
+        batch: int = 5000,
         backstop_batch: int = 100,
+        patience: timedelta = timedelta(seconds=5),
     ) -> None:
         self._store = store
         self._queue = queue
+        self._clock = clock
         self._batch = batch
         self._backstop_batch = backstop_batch
+        self._patience = patience
 
     async def sweep(self) -> int:
         """Hint at everything that is due. Answers how many orders that was.
@@ -33,15 +42,23 @@ class Recovery:
         if horizon is None:
             return 0
         if horizon.lost:
-            observe.queue_lost(await self._store.forget_hints())
+            observe.queue_lost(await self._store.forget_hints(horizon.oldest))
             await self._queue.mark()
-        swept = 0
-        full = True
-        while full:
-            hints = await self._store.due(horizon, self._batch)
-            swept += self._hint(hints, "due")
-            full = len(hints) == self._batch
+        swept = await self._sweep_due(horizon)
         return swept + self._hint(await self._store.overlooked(self._backstop_batch), "overlooked")
+
+    async def _sweep_due(self, horizon: Horizon) -> int:
+        """Pass after pass over what was due when the first began, so that none sees what
+        another has hinted."""
+        end = self._clock.monotonic() + self._patience
+        began: datetime | None = None
+        swept = 0
+        while True:
+            hints = await self._store.due(horizon, self._batch, began)
+            swept += self._hint(hints, "due")
+            if len(hints) < self._batch or self._clock.monotonic() >= end:
+                return swept
+            began = began or hints[0].at
 
     def _hint(self, hints: list[Hint], reason: str) -> int:
         self._queue.enqueue(hints)

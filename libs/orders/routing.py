@@ -49,8 +49,9 @@ class Router:
         finally:
             for task in asked:
                 task.cancel()
-        answers = [task.result() for task in done]
-        answers += [Answer(asked[task], self._timeout, error="no answer in time") for task in late]
+        answers = [task.result() for task in done if not task.cancelled()]
+        unheard = [task for task in asked if task in late or task.cancelled()]
+        answers += [Answer(asked[task], self._timeout, error="no answer") for task in unheard]
         return tuple(sorted(answers, key=lambda answer: answer.dex))
 
     async def _answer(self, venue: Venue, order: Order) -> Answer:

@@ -1,4 +1,4 @@
-"""Every setting, with its default and its meaning. Read by `services/*/app.py` and nowhere else."""
+"""Every setting, with its default and its meaning. Read when a process starts."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -165,6 +165,9 @@ class Settings:
         "Tokens known beside SOL, USDC, USDT, JUP, BONK and mSOL",
     )
     quote_timeout_seconds: timedelta = _seconds("1", "How long venues may take to quote")
+    venue_timeout_seconds: timedelta = _seconds(
+        "10", "How long any other call to a venue may take; then its outcome is unknown"
+    )
     lease_seconds: timedelta = _seconds("5", "How long a worker holds an order without a heartbeat")
     heartbeat_seconds: timedelta = _seconds("1.5", "How often held orders are renewed")
     sweep_seconds: timedelta = _seconds("1", "How often orders that nobody looks after are sought")

@@ -57,7 +57,9 @@ def create_app(settings: object = None) -> App:
 
     clock = SystemClock()
     periodic = Periodic(clock=clock)
-    store = PostgresStore(settings.database_url, pool_size=settings.database_pool_size)
+    store = PostgresStore(
+        settings.database_url, pool_size=settings.database_pool_size, lease=settings.lease_seconds
+    )
     redis = Redis.from_pool(pool(settings.redis_url))
     queue, feed = RedisQueue(redis), RedisFeed(redis)
     watching = RedisWatching(redis)

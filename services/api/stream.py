@@ -81,8 +81,9 @@ class Streams:
         return routes
 
     async def refill(self) -> None:
-        """Tell watchers of steps that the feed lost, found by one read of every watched order."""
-        watchers = self._watching.watchers()
+        """Tell watchers of steps that the feed lost, found by one read of every watched order
+        that has been quiet since the last call."""
+        watchers = [watcher for watcher in self._watching.watchers() if watcher.was_quiet()]
         if not watchers:
             return
         stored = await self._store.last_seqs(list({watcher.order_id for watcher in watchers}))
@@ -158,6 +159,8 @@ class Streams:
         for step in steps:
             if step.seq > seen:
                 await self._send(socket, wire.replayed(step).body)
+        if not steps:  # a standby that lags behind: it will know more soon
+            return seen, False
         last = steps[-1]
         watcher.last_seq = max(watcher.last_seq, last.seq)
         return max(seen, last.seq), last.status.is_final

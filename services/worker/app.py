@@ -1,6 +1,7 @@
 """The worker's composition root: its parts are made and joined here, and nowhere else."""
 
 import random
+from datetime import timedelta
 
 from redis.asyncio import Redis
 from taskiq import TaskiqEvents, TaskiqState
@@ -42,6 +43,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         clock=clock,
         slots=settings.worker_concurrency,
         reclaim_after=settings.lease_seconds,
+        tick=min(timedelta(seconds=1), settings.lease_seconds / 5),
     )
     store = PostgresStore(
         settings.database_url,
@@ -52,7 +54,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
     redis = Redis.from_pool(pool(settings.redis_url))
     queue, feed = RedisQueue(redis), RedisFeed(redis)
     leases = Leases(store=store)
-    recovery = Recovery(store=store, queue=queue)
+    recovery = Recovery(store=store, queue=queue, clock=clock)
     venues = _venues(settings, clock)
     execution = Execution(
         store=store,
@@ -64,6 +66,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         fraction=random.random,
         settle_for=settings.lease_seconds,
         settle_poll=settings.settle_poll_seconds,
+        venue_timeout=settings.venue_timeout_seconds,
     )
     register(broker, run=execution.run, clock=clock)
 

@@ -82,7 +82,7 @@ class FakeStore:
         row = self._rows.get(order_id)
         return _at_rest(row.order) if row else None
 
-    async def save(self, order: Order, *, claim: bool = False) -> Order:
+    async def save(self, order: Order, *, claim: int = 0) -> Order:
         await self._reach()
         _check(order)
         row, now = self._rows.get(order.id), self._clock.now()
@@ -115,9 +115,9 @@ class FakeStore:
         for row in self._held(holds):
             row.held, row.hints, row.wake_at = False, 0, self._clock.now() + wait
 
-    async def due(self, horizon: Horizon, limit: int) -> list[Hint]:
+    async def due(self, horizon: Horizon, limit: int, before: datetime | None = None) -> list[Hint]:
         await self._reach()
-        oldest, now = horizon.oldest, self._clock.now()
+        oldest, now = horizon.oldest, before or self._clock.now()
 
         def is_lost(hinted_at: datetime) -> bool:
             return oldest is None or hinted_at < oldest - OVERTAKING
@@ -144,9 +144,13 @@ class FakeStore:
             limit,
         )
 
-    async def forget_hints(self) -> int:
+    async def forget_hints(self, oldest: datetime | None = None) -> int:
         await self._reach()
-        forgotten = [(wake_at, row) for wake_at, row in self._open() if row.hints > 0]
+        forgotten = [
+            (wake_at, row)
+            for wake_at, row in self._open()
+            if row.hints > 0 and (oldest is None or wake_at - self._lease < oldest - OVERTAKING)
+        ]
         for wake_at, row in forgotten:
             row.hints, row.wake_at = 0, min(wake_at, self._clock.now())
         return len(forgotten)
@@ -190,7 +194,7 @@ class FakeStore:
         )
         self._tell(self._rows[order.id].order)
 
-    def _may_save(self, row: _Row, order: Order, claim: bool) -> bool:
+    def _may_save(self, row: _Row, order: Order, claim: int) -> bool:
         if row.wake_at is None or row.order.seq != order.seq - 1:
             return False
         if claim:

@@ -64,7 +64,11 @@ class World:
             settle_for=LEASE,
             settle_poll=POLL,
         )
-        return Worker(execution, leases, Recovery(store=self.store, queue=self.queue, batch=10))
+        return Worker(
+            execution,
+            leases,
+            Recovery(store=self.store, queue=self.queue, clock=self.clock, batch=10),
+        )
 
     async def placed(self, order: Order | None = None) -> UUID:
         """An order that was just received."""

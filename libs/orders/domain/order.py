@@ -53,7 +53,7 @@ class Order:
     attempt: int = 1
     """The number of the transaction that is, or would be next, signed."""
     tries: int = 0
-    """Transient failures since the last step forward."""
+    """Transient failures since the last step forward; once submitted, visits without an outcome."""
     crashes: int = 0
     """Leases in a row that ran out in a worker's hands."""
     lease: int = 0
@@ -85,8 +85,10 @@ class Order:
 
     def resume(self) -> Self:
         """Take the order up, new or where another worker left it."""
-        first = self.status is Status.RECEIVED
-        return self._to(Status.ROUTING if first else self.status)
+        if self.status is Status.RECEIVED:
+            return self._to(Status.ROUTING)
+        unsettled = self.status is Status.SUBMITTED
+        return self._to(self.status, tries=self.tries + unsettled)
 
     def build(self, route: Route) -> Self:
         """Choose `route`. The first one freezes the floor: no later one can loosen it."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -81,7 +81,7 @@ class PostgresStore:
     async def get(self, order_id: UUID) -> Order | None:
         return await self._gets(order_id)
 
-    async def save(self, order: Order, *, claim: bool = False) -> Order:
+    async def save(self, order: Order, *, claim: int = 0) -> Order:
         lease, crashes, at = await self._saves((rows.step(order, claim), order))
         return replace(order, lease=lease, crashes=crashes, updated_at=at)
 
@@ -92,14 +92,14 @@ class PostgresStore:
     async def release(self, holds: Sequence[Hold], wait: timedelta = timedelta(0)) -> None:
         await self._write(sql.RELEASE, wait, *_holds(holds))
 
-    async def due(self, horizon: Horizon, limit: int) -> list[Hint]:
-        return _hints(await self._write(sql.DUE, self._lease, limit, horizon.oldest))
+    async def due(self, horizon: Horizon, limit: int, before: datetime | None = None) -> list[Hint]:
+        return _hints(await self._write(sql.DUE, self._lease, limit, horizon.oldest, before))
 
     async def overlooked(self, limit: int) -> list[Hint]:
         return _hints(await self._write(sql.OVERLOOKED, self._lease, limit, self._backstop))
 
-    async def forget_hints(self) -> int:
-        return int((await self._write(sql.FORGET_HINTS))[0]["orders"])
+    async def forget_hints(self, oldest: datetime | None = None) -> int:
+        return int((await self._write(sql.FORGET_HINTS, self._lease, oldest))[0]["orders"])
 
     async def history(self, order_id: UUID, from_seq: int = 1) -> list[Step]:
         found = await self._database.read(
@@ -110,12 +110,8 @@ class PostgresStore:
         return [find.step(row) for row in found]
 
     async def last_seqs(self, order_ids: Sequence[UUID]) -> dict[UUID, int]:
-        found = await self._database.read(
-            lambda db: (
-                OrderRow.filter(order_id__in=order_ids).using_db(db).values_list("order_id", "seq")
-            )
-        )
-        return dict(found)
+        found = await self._database.fetch(sql.LAST_SEQS, list(order_ids))
+        return {row["order_id"]: row["seq"] for row in found}
 
     async def find(self, wanted: Filter, limit: int) -> list[Order]:
         found = await self._database.read(
@@ -142,7 +138,7 @@ class PostgresStore:
 
     async def _get_all(self, order_ids: Sequence[UUID]) -> list[Order | StoreError | None]:
         found = await self._database.fetch(sql.GET, list(order_ids))
-        known = {row["order_id"]: rows.order(row) for row in found}
+        known = {row["order_id"]: _readable(row) for row in found}
         return [known.get(order_id) for order_id in order_ids]
 
     async def _save_all(self, steps: Sequence[tuple[tuple[Any, ...], Order]]) -> list[Any]:
@@ -233,6 +229,14 @@ def _first(met: list[KeyRow], new: _New) -> tuple[UUID, str] | None:
 
 def _left(news: dict[int, _New], results: dict[int, Any]) -> dict[int, _New]:
     return {n: new for n, new in news.items() if n not in results}
+
+
+def _readable(row: Any) -> Order | StoreError:
+    """The order of a row; a later release may have written what this one cannot read."""
+    try:
+        return rows.order(row)
+    except ValueError as failure:
+        return StoreUnavailable(f"order {row['order_id']} is not for this release: {failure}")
 
 
 def _holds(holds: Sequence[Hold]) -> tuple[list[UUID], list[int]]:

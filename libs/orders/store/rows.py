@@ -29,7 +29,7 @@ STEP = {
     "order_id": "uuid",
     "seq": "int",
     "lease": "bigint",
-    "claim": "bool",
+    "claim": "int",
     "final": "bool",
     "wait": "interval",
     "status": "text",
@@ -70,7 +70,7 @@ def insert(order: Order, keys: int) -> tuple[Any, ...]:
     )
 
 
-def step(order: Order, claim: bool) -> tuple[Any, ...]:
+def step(order: Order, claim: int) -> tuple[Any, ...]:
     """A stepped order as the values of `STEP`. Raises `Unstorable`."""
     transaction, failure = order.transaction, order.failure
     signs = order.status is Status.SUBMITTED and not claim and order.retry is None

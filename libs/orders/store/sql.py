@@ -78,9 +78,9 @@ WITH batch AS MATERIALIZED (
         tx_hash = b.tx_hash, expected_out = b.expected_out, min_out = b.min_out,
         actual_out = b.actual_out, failure_code = b.failure_code,
         failure_reason = b.failure_reason, updated_at = now(), hints = 0,
-        lease = o.lease + b.claim::int,
+        lease = o.lease + b.claim,
         held = NOT b.final AND b.wait IS NULL,
-        crashes = CASE WHEN b.claim THEN o.crashes + {_CRASHED}::int ELSE 0 END,
+        crashes = CASE WHEN b.claim > 0 THEN o.crashes + {_CRASHED}::int ELSE 0 END,
         wake_at = CASE
             WHEN b.final THEN NULL
             WHEN b.wait IS NOT NULL THEN now() + b.wait
@@ -89,7 +89,7 @@ WITH batch AS MATERIALIZED (
     FROM batch b
     WHERE o.order_id = b.order_id AND o.seq = b.seq - 1
       AND o.status NOT IN ('confirmed', 'failed')
-      AND CASE WHEN b.claim THEN NOT o.held OR o.wake_at <= now()
+      AND CASE WHEN b.claim > 0 THEN NOT o.held OR o.wake_at <= now()
                ELSE o.held AND o.lease = b.lease END
     RETURNING b.ord, o.lease, o.crashes
 ), told AS (
@@ -140,17 +140,29 @@ WHERE o.order_id = picked.order_id
 RETURNING o.order_id, now() AS at
 """
 
-# An order that was hinted was last hinted at `wake_at` less a lease. That hint must be lost
-# when the queue holds none as old; a second's grace covers hints that overtook each other.
-DUE = f"""
-WITH picked AS (
-    SELECT order_id FROM orders
-    WHERE wake_at <= now()
+# `$4` is when this sweep began: what it has hinted itself is due later than that, however
+# long it takes. An order that was hinted was last hinted at `wake_at` less a lease. That hint
+# must be lost when the queue holds none as old; a second's grace covers hints that overtook
+# each other.
+_IS_DUE = """wake_at <= coalesce($4::timestamptz, now())
       AND (held OR hints = 0 OR $3::timestamptz IS NULL
-           OR wake_at < $3::timestamptz + $1::interval - interval '1 second')
-    ORDER BY status = 'received', wake_at
+           OR wake_at < $3::timestamptz + $1::interval - interval '1 second')"""
+
+DUE = f"""
+WITH retries AS MATERIALIZED (
+    SELECT order_id FROM orders
+    WHERE {_IS_DUE} AND status <> 'received'
+    ORDER BY wake_at
     LIMIT $2
     FOR UPDATE SKIP LOCKED
+), fresh AS MATERIALIZED (
+    SELECT order_id FROM orders
+    WHERE {_IS_DUE} AND status = 'received'
+    ORDER BY wake_at
+    LIMIT $2 - (SELECT count(*) FROM retries)
+    FOR UPDATE SKIP LOCKED
+), picked AS (
+    SELECT order_id FROM retries UNION ALL SELECT order_id FROM fresh
 ) {_TAKE}
 """
 
@@ -171,10 +183,14 @@ FORGET_HINTS = """
 WITH forgotten AS (
     UPDATE orders SET hints = 0, wake_at = least(wake_at, now())
     WHERE wake_at IS NOT NULL AND NOT held AND hints > 0
+      AND ($2::timestamptz IS NULL
+           OR wake_at < $2::timestamptz + $1::interval - interval '1 second')
     RETURNING 1
 )
 SELECT count(*) AS orders FROM forgotten
 """
+
+LAST_SEQS = "SELECT order_id, seq FROM orders WHERE order_id = ANY ($1::uuid[])"
 
 OLDEST_RECEIVED = """
 SELECT now() - min(created_at) AS age FROM orders

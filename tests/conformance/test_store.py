@@ -1032,3 +1032,45 @@ def _now() -> datetime:
 def an_id(number: int) -> UUID:
     """Ids that were made one after another, just now."""
     return uuid7(_START + timedelta(milliseconds=number), random=number)
+
+
+# what a long sweep, a lost queue and a lost claim need
+
+
+async def test_with_a_bound_only_what_was_due_by_then_is_taken(
+    store: Store, elapse: Elapse
+) -> None:
+    first = await received(store, id=an_id(1))
+    await elapse(LEASE)
+    (began,) = await store.due(EMPTY, 10)
+    await received(store, id=an_id(2))
+    await elapse(LEASE * 2)
+
+    again = await store.due(EMPTY, 10, began.at - LEASE * 2)
+
+    assert began.order_id == first.id
+    assert again == []
+    assert len(await due_ids(store, EMPTY)) == 2
+
+
+async def test_hints_as_young_as_the_oldest_that_is_left_are_not_forgotten(
+    store: Store, elapse: Elapse
+) -> None:
+    lost = await received(store, id=an_id(1))
+    await elapse(SECOND * 3)
+    kept = await received(store, id=an_id(2))
+    assert kept.created_at is not None
+
+    forgotten = await store.forget_hints(kept.created_at)
+
+    assert forgotten == 1
+    assert await due_ids(store) == [lost.id]
+
+
+async def test_a_claim_raises_the_lease_by_the_number_it_was_given(store: Store) -> None:
+    order = await received(store)
+
+    held = await store.save(order.resume(), claim=7)
+
+    assert held.lease == order.lease + 7
+    assert await store.renew([Hold(order.id, order.lease + 7)]) == {order.id}

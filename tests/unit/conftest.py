@@ -45,7 +45,11 @@ class World:
     beta: FakeVenue
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
-    def worker(self, venues: dict[str, Venue] | None = None) -> Worker:
+    def worker(
+        self,
+        venues: dict[str, Venue] | None = None,
+        venue_timeout: timedelta = timedelta(seconds=10),
+    ) -> Worker:
         """A new worker, as after a crash or beside another."""
         leases = Leases(store=self.store)
         router = Router(
@@ -63,6 +67,7 @@ class World:
             fraction=lambda: 1.0,
             settle_for=LEASE,
             settle_poll=POLL,
+            venue_timeout=venue_timeout,
         )
         return Worker(
             execution,

@@ -569,3 +569,85 @@ async def test_an_order_delivered_ten_times_at_once_is_executed_once(world: Worl
 
     assert len(world.alpha.ledger.fills(order_id)) == 1
     assert len(await world.statuses(order_id)) == 5
+
+
+# -- calls that hang, visits without an outcome, and claims whose answer is lost
+
+
+@pytest.mark.parametrize("method", ["send", "status"])
+async def test_a_call_that_hangs_is_given_up_and_the_order_let_go_of(
+    world: World, method: str
+) -> None:
+    async def hanging(transaction: Transaction) -> Outcome:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    real = getattr(world.alpha, method)
+    setattr(world.alpha, method, hanging)
+    if method == "send":
+        world.alpha.status_errors.extend(Unknown("no answer") for _ in range(40))
+    order_id = await world.placed()
+
+    await world.worker(venue_timeout=timedelta(milliseconds=1)).execution.run(order_id)
+
+    assert (await world.order(order_id)).status == "submitted"
+    setattr(world.alpha, method, real)
+    world.alpha.status_errors.clear()
+    world.clock.advance(LEASE)
+    assert (await world.finish(world.worker(), order_id)).status == "confirmed"
+
+
+async def test_a_build_that_hangs_is_a_failed_try(world: World) -> None:
+    async def hanging(order: Order) -> Transaction:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    world.alpha.build = hanging  # type: ignore[method-assign]
+    order_id = await world.placed()
+
+    await world.worker(venue_timeout=timedelta(milliseconds=1)).execution.run(order_id)
+
+    order = await world.order(order_id)
+    assert (order.status, order.tries) == ("building", 1)
+
+
+async def test_an_order_of_unknown_outcome_is_asked_about_ever_more_seldom(world: World) -> None:
+    world.alpha.status_errors.extend(Unknown("no answer") for _ in range(1000))
+    order_id = await world.placed()
+    worker = world.worker()
+    waits = []
+
+    for _ in range(5):
+        await worker.execution.run(order_id)
+        let_go = world.clock.now()
+        while not await worker.recovery.sweep():
+            world.clock.advance(timedelta(seconds=1))
+        waits.append((world.clock.now() - let_go).total_seconds())
+
+    assert waits == [5, 10, 20, 40, 60]
+    assert len(world.alpha.sent) < 60
+
+
+@pytest.mark.parametrize("rounds", [1, 5])
+async def test_a_claim_whose_answer_is_lost_is_handed_over_and_is_no_crash(
+    world: World, rounds: int
+) -> None:
+    order_id = await world.placed()
+    worker = world.worker()
+    for _ in range(rounds):
+        world.store.lose_next_save()
+        await worker.execution.run(order_id)
+        await worker.leases.beat()
+
+    order = await world.finish(worker, order_id)
+
+    assert (order.status, order.crashes) == ("confirmed", 0)
+
+
+async def test_an_outage_of_the_store_makes_a_slot_rest(world: World) -> None:
+    order_id = await world.placed()
+    world.store.unavailable = True
+
+    await world.worker().execution.run(order_id)
+
+    assert world.clock.monotonic() == timedelta(seconds=1)

@@ -1,9 +1,10 @@
 """The sweep: it starves no order and amplifies no backlog."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from orders.domain.errors import Transient
-from orders.ports import Hint
+from orders.ports import Hint, Horizon
+from orders.recovery import Recovery
 from tests.unit.conftest import LEASE, World
 
 SECOND = timedelta(seconds=1)
@@ -126,3 +127,53 @@ async def test_an_order_that_is_worked_on_is_left_alone(world: World) -> None:
             world.clock.advance(SECOND)
             await worker.leases.beat()
             assert await worker.recovery.sweep() == 0
+
+
+async def test_a_sweep_longer_than_a_lease_hints_every_order_once(world: World) -> None:
+    for _ in range(40):
+        await world.placed()
+    world.clock.advance(LEASE)
+    await world.queue.mark()
+    due = world.store.due
+
+    async def slow(horizon: Horizon, limit: int, before: datetime | None = None) -> list[Hint]:
+        hints = await due(horizon, limit, before)
+        world.clock.advance(LEASE)  # each pass takes as long as a lease
+        return hints
+
+    world.store.due = slow  # type: ignore[method-assign]
+    recovery = Recovery(
+        store=world.store,
+        queue=world.queue,
+        clock=world.clock,
+        batch=10,
+        patience=timedelta(hours=1),
+    )
+
+    swept = await recovery.sweep()
+
+    assert swept == 40
+    assert len(set(world.queue.order_ids)) == 40
+
+
+async def test_a_sweep_that_takes_long_leaves_the_rest_to_the_next(world: World) -> None:
+    for _ in range(40):
+        await world.placed()
+    world.clock.advance(LEASE)
+    await world.queue.mark()
+    recovery = Recovery(
+        store=world.store, queue=world.queue, clock=world.clock, batch=10, patience=timedelta(0)
+    )
+
+    assert await recovery.sweep() == 10
+
+
+async def test_a_new_queues_hints_are_not_doubled(world: World) -> None:
+    for _ in range(5):
+        order = await world.order(await world.placed())
+        assert order.created_at is not None
+        world.queue.enqueue([Hint(order.id, order.created_at)])
+
+    swept = await world.worker().recovery.sweep()  # the first ever: no mark is there yet
+
+    assert swept == 0

@@ -65,7 +65,7 @@ KINDS: dict[Code, Kind] = {
     Code.SLIPPAGE_OUT_OF_RANGE: Kind(422, "Slippage must be from 0 to 5000 basis points"),
     Code.IDEMPOTENCY_KEY_REUSED: Kind(422, "The key was used before, for another request"),
     Code.INTERNAL: Kind(500, "The engine has a bug", retryable=True),
-    Code.OVERLOADED: Kind(503, "Too much is waiting; nothing was stored", retryable=True),
+    Code.OVERLOADED: Kind(503, "Too much is waiting; nothing new was stored", retryable=True),
     Code.UNAVAILABLE: Kind(503, "The database did not answer", retryable=True),
 }
 

@@ -45,10 +45,12 @@ STEP = {
     "data": "text",
     "raw_tx": "bytea",
     "last_valid_height": "bigint",
+    "closes": "int",
     "fate": "text",
 }
 """The columns of a batch of steps, after their ordinals. `raw_tx` is set by the step that signs;
-`fate` is the state that a step leaves its earlier transactions in."""
+a step leaves the transaction of attempt `closes` in the state `fate`. (Attempts are found by
+their key: an index on the few live ones holds all the dead until they are vacuumed.)"""
 
 # Not the end of an escaped backslash that text of a client's own has before "u0000".
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -95,7 +97,7 @@ def step(order: Order, claim: int) -> tuple[Any, ...]:
         json(order),
         signed.raw if signed else None,
         integer(signed.last_valid_height) if signed else None,
-        _fate(order),
+        *_closed(order),
     )
 
 
@@ -156,10 +158,17 @@ def json(order: Order) -> str:
     return _ESCAPED_NUL.sub(r"\1", told) if "\\u0000" in told else told
 
 
-def _fate(order: Order) -> str | None:
-    if order.status is Status.CONFIRMED:
-        return "landed"
-    return "dead" if order.status in (Status.ROUTING, Status.FAILED) else None
+def _closed(order: Order) -> tuple[int | None, str | None]:
+    """The attempt that a step closes, if it was ever signed, and the state it is left in."""
+    match order.status:
+        case Status.CONFIRMED:
+            return order.attempt, "landed"
+        case Status.FAILED:
+            return order.attempt, "dead"
+        case Status.ROUTING:
+            return order.attempt - 1, "dead"
+        case _:
+            return None, None
 
 
 def _amount(value: int | None) -> Amount | None:

@@ -104,7 +104,7 @@ WITH batch AS MATERIALIZED (
 ), settled AS (
     UPDATE order_attempts a SET state = b.fate
     FROM saved JOIN batch b USING (ord)
-    WHERE a.order_id = b.order_id AND a.state = 'live' AND b.fate IS NOT NULL
+    WHERE a.order_id = b.order_id AND a.attempt = b.closes AND a.state <> b.fate
 )
 SELECT ord, lease, crashes, now() AS at FROM saved
 """
@@ -114,7 +114,8 @@ SELECT ord, lease, crashes, now() AS at FROM saved
 GET = """
 SELECT o.*, a.raw_tx, a.last_valid_height
 FROM orders o
-LEFT JOIN order_attempts a ON a.order_id = o.order_id AND a.state = 'live'
+LEFT JOIN order_attempts a
+  ON a.order_id = o.order_id AND a.attempt = o.attempt AND o.status = 'submitted'
 WHERE o.order_id = ANY ($1::uuid[])
 """
 

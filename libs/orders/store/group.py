@@ -14,6 +14,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+TURNS = 8
+"""How many turns of the event loop it rests: ample for an order to reach its next step."""
+
+
 class Conflict(Exception):
     """The batch met another's lock or snapshot, and did nothing: repeat it as it is."""
 
@@ -68,7 +72,10 @@ class Group(Generic[T, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._settle(self._batch())
+                batch = self._batch()
+                await self._settle(batch)
+                if len(batch) > 1:
+                    await _rest()
         finally:
             self._running = None
 
@@ -111,6 +118,13 @@ class Group(Generic[T, R]):
             with suppress(Conflict):
                 return await self._commit(values)
         raise StoreUnavailable(f"conflicts with other writers, {self._repeats} times in a row")
+
+
+async def _rest() -> None:
+    """Let the callers of a batch go on, so that their next values join the next batch: else
+    a fast database makes for ever smaller batches, each of which has its price."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 def _tell(batch: Sequence[tuple[T, asyncio.Future[R]]], results: Sequence[R | StoreError]) -> None:

@@ -138,9 +138,13 @@ class Execution:
             return order.fail(code, f"given up after {tries} tries: {detail}")
         return verb(detail, self._policy.wait(tries, self._fraction))
 
+    def _in_time(self) -> asyncio.Timeout:
+        """The time that one call to a venue may take. Raises `TimeoutError` past it."""
+        return asyncio.timeout(self._venue_timeout.total_seconds())
+
     async def _build(self, order: Order) -> Transaction:
         try:
-            async with asyncio.timeout(self._venue_timeout.total_seconds()):
+            async with self._in_time():
                 return await self._venue(order).build(order)
         except TimeoutError as late:
             raise Transient(f"{order.dex} did not build the trade in time") from late
@@ -179,7 +183,7 @@ class Execution:
     async def _send(self, venue: Venue, transaction: Transaction) -> None:
         """Send, and believe no error: only the venue's status decides from here on."""
         try:
-            async with asyncio.timeout(self._venue_timeout.total_seconds()):
+            async with self._in_time():
                 await venue.send(transaction)
         except Exception as failure:
             observe.send_unknown(transaction, failure)
@@ -187,7 +191,7 @@ class Execution:
     async def _status(self, venue: Venue, transaction: Transaction) -> Outcome | None:
         """The venue's word, or None when it gave none."""
         try:
-            async with asyncio.timeout(self._venue_timeout.total_seconds()):
+            async with self._in_time():
                 return await venue.status(transaction)
         except Exception as failure:
             observe.status_unknown(transaction, failure)

@@ -17,6 +17,7 @@ from orders.domain.errors import (
     StaleOrder,
     StoreUnavailable,
     Transient,
+    Unstorable,
 )
 from orders.domain.lifecycle import Status
 from orders.domain.order import Order
@@ -97,17 +98,34 @@ class Execution:
             raise
 
     async def _advance(self, order: Order) -> None:
-        if self._is_poison(order):
-            detail = f"{order.crashes} workers in a row died over it"
-            await self._save(order.fail(FailureCode.POISON, detail))
-            return None
+        if order.crashes >= self._policy.crashes:
+            order = await self._suspect(order)
         while order.is_held:
             step = await self._next(order)
             if step is None:
                 observe.unsettled(order)
-                wait = min(self._settle_for * 2 ** min(order.tries, 8), SETTLE_CAP)
+                wait = self._settle_wait(order.tries)
                 return await self._store.release([Hold(order.id, order.lease)], wait)
-            order = await self._save(step)
+            order = await self._store_step(order, step)
+
+    async def _suspect(self, order: Order) -> Order:
+        """Look at an order over which too many workers died: it is poison, unless it may have
+        been executed. Then it is let rest ever longer, so that it kills ever more seldom."""
+        if order.transaction is None:
+            detail = f"{order.crashes} workers in a row died over it"
+            return await self._save(order.fail(FailureCode.POISON, detail))
+        observe.suspected(order)
+        await self._clock.sleep(self._settle_wait(order.crashes - self._policy.crashes))
+        return order
+
+    async def _store_step(self, order: Order, step: Order) -> Order:
+        """The order as stored. A step that cannot be stored counts as a failed try."""
+        try:
+            return await self._save(step)
+        except Unstorable as failure:
+            if order.transaction is not None:
+                raise
+            return await self._save(self._met_bug(order, failure))
 
     async def _next(self, order: Order) -> Order | None:
         """The order after its next step; None when only time can tell what it is."""
@@ -125,6 +143,18 @@ class Execution:
             return self._again(order, order.repeat, failure.code, str(failure))
         except Expired as stale:
             return self._again(order, order.reroute, FailureCode.ATTEMPTS_EXHAUSTED, str(stale))
+        except Exception as bug:  # kept in the history, and poison if it does not go away
+            return self._met_bug(order, bug) if order.transaction is None else None
+
+    def _met_bug(self, order: Order, bug: Exception) -> Order:
+        observe.step_failed(order, bug)
+        detail = f"{type(bug).__name__}: {bug}"
+        return self._again(order, order.repeat, FailureCode.POISON, detail)
+
+    def _settle_wait(self, times: int) -> timedelta:
+        """How long an unknown outcome is left alone after so many visits."""
+        growth: int = 2 ** min(times, 8)
+        return min(self._settle_for * growth, SETTLE_CAP)
 
     def _again(
         self,
@@ -214,9 +244,6 @@ class Execution:
         if order.attempt >= self._policy.attempts:
             return order.fail(code, f"given up after {order.attempt} transactions: {detail}")
         return order.reroute(detail)
-
-    def _is_poison(self, order: Order) -> bool:
-        return order.transaction is None and order.crashes >= self._policy.crashes
 
     def _venue(self, order: Order) -> Venue:
         venue = self._router.venues.get(order.dex or "")

@@ -52,6 +52,11 @@ DELIVERIES_DROPPED = Counter(
 ORDERS_DROPPED = Counter(
     "order_engine_orders_dropped_total", "Orders a worker let go of unfinished.", ["reason"]
 )
+SUSPECTS = Counter(
+    "order_engine_suspects_total",
+    "Visits to orders over which workers died, and which may have been executed.",
+)
+BUGS = Counter("order_engine_bugs_total", "Steps that met what nobody foresaw.", ["status"])
 LEASES_LOST = Counter("order_engine_leases_lost_total", "Leases that ran out while held.")
 HANDED_OVER = Counter("order_engine_handed_over_total", "Orders handed over on shutdown.")
 TICKS_FAILED = Counter("order_engine_ticks_failed_total", "Failed periodic tasks.", ["task"])
@@ -154,6 +159,25 @@ def unsettled(order: Order) -> None:
     """An order's outcome stayed unknown for a whole lease; it is asked for again later."""
     _child(UNSETTLED, order.dex or "none").inc()
     log.warning("order.unsettled order_id=%s dex=%s", order.id, order.dex)
+
+
+def suspected(order: Order) -> None:
+    """Several workers died over an order that must not fail, since it may have been executed."""
+    SUSPECTS.inc()
+    log.error("order.suspect order_id=%s crashes=%d dex=%s", order.id, order.crashes, order.dex)
+
+
+def step_failed(order: Order, bug: Exception) -> None:
+    """A step met what neither venue nor store is meant to raise."""
+    _child(BUGS, order.status.value).inc()
+    log.error("order.bug order_id=%s status=%s", order.id, order.status.value, exc_info=bug)
+
+
+def reconciled(count: int, bugs: Iterable[Exception]) -> None:
+    """A starting worker asked the venues about orders that others had left submitted."""
+    log.info("start.reconciled count=%d", count)
+    for bug in bugs:
+        tick_failed("reconcile", bug)
 
 
 def delivered(hinted_at: datetime, now: datetime) -> None:

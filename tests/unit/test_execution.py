@@ -14,9 +14,10 @@ from orders.domain.errors import (
     Transient,
     Unknown,
 )
-from orders.domain.order import Order
+from orders.domain.order import Failure, Order
 from orders.domain.quote import Landed, Outcome, Reverted, Transaction
 from orders.domain.retry import RetryPolicy
+from orders.execution import Execution
 from tests.fakes.venue import FakeVenue
 from tests.unit.conftest import LEASE, World
 
@@ -526,17 +527,85 @@ async def test_a_save_whose_answer_is_lost_is_found_again_by_the_sweep(world: Wo
     assert (order.status, order.crashes, order.attempt) == ("confirmed", 0, 1)
 
 
-async def test_a_bug_in_a_venue_ends_the_task_and_not_the_order(world: World) -> None:
-    async def broken(order: Order) -> Transaction:
+async def test_a_bug_met_once_is_a_failed_try_that_tells_what_it_was(world: World) -> None:
+    world.alpha.build_errors.append(KeyError("a bug"))
+    order_id = await world.placed()
+    worker = world.worker()
+
+    await worker.execution.run(order_id)
+
+    last = (await world.store.history(order_id))[-1]
+    assert (last.status, last.data["retry"]["detail"]) == ("building", "KeyError: 'a bug'")
+    assert (await world.finish(worker, order_id)).status == "confirmed"
+
+
+async def test_a_bug_that_does_not_go_away_makes_the_order_poison_and_is_kept(
+    world: World,
+) -> None:
+    world.alpha.build_errors.extend(KeyError("a bug") for _ in range(5))
+    order_id = await world.placed()
+
+    order = await world.finish(world.worker(), order_id, limit=100)
+
+    assert order.failure == Failure(FailureCode.POISON, "given up after 5 tries: KeyError: 'a bug'")
+    assert order.crashes == 0
+
+
+async def test_a_step_that_cannot_be_stored_is_a_failed_try(world: World) -> None:
+    build = world.alpha.build
+    order_id = await world.placed()
+    other_id = await world.placed()
+    await world.worker().execution.run(other_id)
+    taken = (await world.order(other_id)).transaction
+    assert taken is not None
+
+    async def signing_what_was_signed(order: Order) -> Transaction:
+        world.alpha.build = build  # type: ignore[method-assign]
+        return taken
+
+    world.alpha.build = signing_what_was_signed  # type: ignore[method-assign]
+    worker = world.worker()
+    await worker.execution.run(order_id)
+
+    assert (await world.statuses(order_id))[-1] == "building"
+    assert (await world.order(order_id)).tries == 1
+    assert (await world.finish(worker, order_id)).status == "confirmed"
+    assert len(world.alpha.ledger.fills(order_id)) == 1
+
+
+async def test_a_bug_never_fails_an_order_that_may_have_been_executed(world: World) -> None:
+    order_id = await world.placed()
+    worker = world.worker()
+
+    async def broken(self: Execution, order: Order) -> Order | None:
         raise KeyError("a bug")
 
-    build, world.alpha.build = world.alpha.build, broken  # type: ignore[method-assign]
-    order_id = await world.placed()
-    with pytest.raises(KeyError):
-        await world.worker().execution.run(order_id)
-    world.alpha.build = build  # type: ignore[method-assign]
-    world.clock.advance(LEASE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Execution, "_settle", broken)
+        for _ in range(10):
+            await worker.execution.run(order_id)
+            world.clock.advance(timedelta(minutes=2))
+            await worker.recovery.sweep()
 
+    assert (await world.order(order_id)).status == "submitted"
+    assert (await world.finish(worker, order_id)).status == "confirmed"
+
+
+async def test_workers_die_ever_more_seldom_over_an_order_that_may_have_been_executed(
+    world: World,
+) -> None:
+    order_id = await world.placed()
+    rests = []
+    for _ in range(7):
+        dies_in(world.alpha, "status", after=False)
+        begun = world.clock.now()
+        with pytest.raises(Killed):
+            await world.worker().execution.run(order_id)
+        rests.append((world.clock.now() - begun).total_seconds())
+        world.clock.advance(LEASE)
+
+    # counted as each next worker takes the order away: none died over it before the first
+    assert rests == [0, 0, 0, 5, 10, 20, 40]
     assert (await world.finish(world.worker(), order_id)).status == "confirmed"
 
 

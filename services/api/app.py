@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ from orders.domain.errors import StoreUnavailable
 from orders.feed import RedisFeed, RedisWatching
 from orders.periodic import Periodic
 from orders.placement import Placement
+from orders.ports import Clock
 from orders.probes import probes
 from orders.queue import RedisQueue
 from orders.redis import pool
@@ -35,12 +37,46 @@ HUNG_UP = 499  # nginx's code for a client that did not wait; Sanic would have i
 App: TypeAlias = Sanic[Any, Any]
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What an API is made of. Each fits its port, so it may be wrapped before it is joined."""
+
+    clock: Clock
+    store: PostgresStore
+    redis: Redis
+    queue: RedisQueue
+    feed: RedisFeed
+    watching: RedisWatching
+
+
 def create_app(settings: object = None) -> App:
     """One API process, configured by the environment unless given `Settings`.
 
     Sanic's command line gives a factory its own arguments. Raises `BadSetting`.
     """
     settings = settings if isinstance(settings, Settings) else Settings.read()
+    return join(settings, make(settings))
+
+
+def make(settings: Settings) -> Parts:
+    """The parts, not yet connected to anything."""
+    redis = Redis.from_pool(pool(settings.redis_url))
+    return Parts(
+        clock=SystemClock(),
+        store=PostgresStore(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            lease=settings.lease_seconds,
+        ),
+        redis=redis,
+        queue=RedisQueue(redis),
+        feed=RedisFeed(redis),
+        watching=RedisWatching(redis),
+    )
+
+
+def join(settings: Settings, parts: Parts) -> App:
+    """An API of these parts."""
     logs.configure(settings.log_level)
     app = Sanic("order-engine-api", configure_logging=False)
     app.config.update(
@@ -55,14 +91,8 @@ def create_app(settings: object = None) -> App:
     app.error_handler.add(Exception, respond)
     _measure(app)
 
-    clock = SystemClock()
+    clock, store, watching = parts.clock, parts.store, parts.watching
     periodic = Periodic(clock=clock)
-    store = PostgresStore(
-        settings.database_url, pool_size=settings.database_pool_size, lease=settings.lease_seconds
-    )
-    redis = Redis.from_pool(pool(settings.redis_url))
-    queue, feed = RedisQueue(redis), RedisFeed(redis)
-    watching = RedisWatching(redis)
     streams = Streams(
         store=store,
         watching=watching,
@@ -71,7 +101,11 @@ def create_app(settings: object = None) -> App:
         patience=settings.slow_consumer_seconds,
     )
     placement = Placement(
-        store=store, queue=queue, feed=feed, clock=clock, random_bits=random.getrandbits
+        store=store,
+        queue=parts.queue,
+        feed=parts.feed,
+        clock=clock,
+        random_bits=random.getrandbits,
     )
     admission = Admission(
         store=store,
@@ -115,9 +149,9 @@ def create_app(settings: object = None) -> App:
     async def close(_: App) -> None:
         await periodic.stop()
         await store.close()
-        await queue.drain()
-        await feed.drain()
-        await redis.aclose()
+        await parts.queue.drain()
+        await parts.feed.drain()
+        await parts.redis.aclose()
 
     return app
 

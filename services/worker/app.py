@@ -1,6 +1,8 @@
 """The worker's composition root: its parts are made and joined here, and nowhere else."""
 
 import random
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from redis.asyncio import Redis
@@ -29,37 +31,65 @@ from services.worker.probing import ProbeServer
 from services.worker.tasks import register
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a worker is made of. Each fits its port, so it may be wrapped before it is joined."""
+
+    clock: Clock
+    broker: StreamBroker
+    store: PostgresStore
+    redis: Redis
+    queue: RedisQueue
+    feed: RedisFeed
+    venues: Mapping[str, Venue]
+
+
 def create_broker(settings: Settings | None = None) -> StreamBroker:
     """A broker whose startup makes it a whole worker, and whose shutdown unmakes it.
 
     Configured by the environment unless told otherwise. Raises `BadSetting`.
     """
     settings = settings or Settings.read()
-    logs.configure(settings.log_level)
+    return join(settings, make(settings))
+
+
+def make(settings: Settings) -> Parts:
+    """The parts, not yet connected to anything. Raises `BadSetting`."""
     clock = SystemClock()
-    periodic = Periodic(clock=clock)
-    broker = StreamBroker(
-        settings.redis_url,
-        clock=clock,
-        slots=settings.worker_concurrency,
-        reclaim_after=settings.lease_seconds,
-        tick=min(timedelta(seconds=1), settings.lease_seconds / 5),
-    )
-    store = PostgresStore(
-        settings.database_url,
-        pool_size=settings.database_pool_size,
-        lease=settings.lease_seconds,
-        backstop=settings.backstop_seconds,
-    )
     redis = Redis.from_pool(pool(settings.redis_url))
-    queue, feed = RedisQueue(redis), RedisFeed(redis)
+    return Parts(
+        clock=clock,
+        broker=StreamBroker(
+            settings.redis_url,
+            clock=clock,
+            slots=settings.worker_concurrency,
+            reclaim_after=settings.lease_seconds,
+            tick=min(timedelta(seconds=1), settings.lease_seconds / 5),
+        ),
+        store=PostgresStore(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            lease=settings.lease_seconds,
+            backstop=settings.backstop_seconds,
+        ),
+        redis=redis,
+        queue=RedisQueue(redis),
+        feed=RedisFeed(redis),
+        venues=_venues(settings, clock),
+    )
+
+
+def join(settings: Settings, parts: Parts) -> StreamBroker:
+    """The broker of a worker of these parts."""
+    logs.configure(settings.log_level)
+    clock, store, queue = parts.clock, parts.store, parts.queue
+    periodic = Periodic(clock=clock)
     leases = Leases(store=store)
     recovery = Recovery(store=store, queue=queue, clock=clock)
-    venues = _venues(settings, clock)
     execution = Execution(
         store=store,
-        feed=feed,
-        router=Router(venues=venues, clock=clock, timeout=settings.quote_timeout_seconds),
+        feed=parts.feed,
+        router=Router(venues=parts.venues, clock=clock, timeout=settings.quote_timeout_seconds),
         leases=leases,
         clock=clock,
         policy=settings.policy,
@@ -68,7 +98,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         settle_poll=settings.settle_poll_seconds,
         venue_timeout=settings.venue_timeout_seconds,
     )
-    register(broker, run=execution.run, clock=clock)
+    register(parts.broker, run=execution.run, clock=clock)
 
     async def missing() -> list[str]:
         names = []
@@ -81,7 +111,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         return names
 
     def stuck() -> list[str]:
-        return [*periodic.stuck(), *(["fetch"] if broker.is_stuck() else [])]
+        return [*periodic.stuck(), *(["fetch"] if parts.broker.is_stuck() else [])]
 
     prober = ProbeServer(
         probes(stuck=stuck, missing=missing),
@@ -92,7 +122,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
     async def start(_: TaskiqState) -> None:
         await store.open()
         await until_reachable("PostgreSQL", store.ping, clock=clock)
-        await until_reachable("Redis", redis.ping, clock=clock)
+        await until_reachable("Redis", parts.redis.ping, clock=clock)
         periodic.start("heartbeat", settings.heartbeat_seconds, leases.beat)
         periodic.start("sweep", settings.sweep_seconds, recovery.sweep)
         await prober.start()
@@ -104,12 +134,12 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         await leases.hand_over()
         await store.close()
         await queue.drain()
-        await feed.drain()
-        await redis.aclose()
+        await parts.feed.drain()
+        await parts.redis.aclose()
 
-    broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, start)
-    broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, stop)
-    return broker
+    parts.broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, start)
+    parts.broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, stop)
+    return parts.broker
 
 
 def _venues(settings: Settings, clock: Clock) -> dict[str, Venue]:

@@ -174,6 +174,10 @@ class Store(Protocol):
         `before`, only what was due by then.
         """
 
+    async def unsettled(self, limit: int) -> list[UUID]:
+        """Submitted orders that nobody looks after and no worker died over, the longest waiting
+        first. Takes none."""
+
     async def overlooked(self, limit: int) -> list[Hint]:
         """Take up to `limit` orders whose hint led nowhere, whatever the queue says: first
         after the backstop's time, then after twice as long each time."""

@@ -4,7 +4,10 @@ It runs on every worker. It must not amplify, since a long backlog is no loss; a
 starve an order, whatever Redis says. Both rules stand in the store's `due` and `overlooked`.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from orders import observe
 from orders.ports import Clock, Hint, Horizon, Queue, Store
@@ -46,6 +49,22 @@ class Recovery:
             await self._queue.mark()
         swept = await self._sweep_due(horizon)
         return swept + self._hint(await self._store.overlooked(self._backstop_batch), "overlooked")
+
+    async def reconcile(self, run: Callable[[UUID], Awaitable[None]], at_once: int) -> int:
+        """Ask the venues what became of submitted orders that nobody looks after, `at_once` at
+        a time, before new work is begun. Answers how many were asked about.
+
+        Ends after `patience` and the visits then under way; the sweep finds what is left.
+        """
+        end = self._clock.monotonic() + self._patience
+        left = await self._store.unsettled(self._batch)
+        asked = 0
+        while left and self._clock.monotonic() < end:
+            now, left = left[:at_once], left[at_once:]
+            ends = await asyncio.gather(*map(run, now), return_exceptions=True)
+            observe.reconciled(len(now), [end for end in ends if isinstance(end, Exception)])
+            asked += len(now)
+        return asked
 
     async def _sweep_due(self, horizon: Horizon) -> int:
         """Pass after pass over what was due when the first began, so that none sees what

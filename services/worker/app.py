@@ -1,7 +1,9 @@
 """The worker's composition root: its parts are made and joined here, and nowhere else."""
 
+import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -99,9 +101,10 @@ def join(settings: Settings, parts: Parts) -> StreamBroker:
         venue_timeout=settings.venue_timeout_seconds,
     )
     register(parts.broker, run=execution.run, clock=clock)
+    serving = asyncio.Event()
 
     async def missing() -> list[str]:
-        names = []
+        names = [] if serving.is_set() else ["reconciliation"]
         try:
             await store.ping()
         except StoreUnavailable:
@@ -124,8 +127,11 @@ def join(settings: Settings, parts: Parts) -> StreamBroker:
         await until_reachable("PostgreSQL", store.ping, clock=clock)
         await until_reachable("Redis", parts.redis.ping, clock=clock)
         periodic.start("heartbeat", settings.heartbeat_seconds, leases.beat)
-        periodic.start("sweep", settings.sweep_seconds, recovery.sweep)
         await prober.start()
+        with suppress(StoreUnavailable):  # gone again: what is left is the sweep's
+            await recovery.reconcile(execution.run, settings.worker_concurrency)
+        serving.set()
+        periodic.start("sweep", settings.sweep_seconds, recovery.sweep)
         memory.settle()
 
     async def stop(_: TaskiqState) -> None:

@@ -1074,3 +1074,41 @@ async def test_a_claim_raises_the_lease_by_the_number_it_was_given(store: Store)
 
     assert held.lease == order.lease + 7
     assert await store.renew([Hold(order.id, order.lease + 7)]) == {order.id}
+
+
+# unsettled
+
+
+async def test_submitted_orders_are_unsettled_once_nobody_looks_after_them(
+    store: Store, elapse: Elapse
+) -> None:
+    first, second = await submitted(store), await submitted(store)
+    await confirmed(store)
+    await claimed(store)
+    await store.release([hold(second)], timedelta(seconds=60))
+    held = await store.unsettled(10)
+    await elapse(LEASE)
+    expired = await store.unsettled(10)
+    await elapse(BACKSTOP)
+
+    assert (held, expired) == ([], [first.id])
+    assert await store.unsettled(10) == [first.id, second.id]
+    assert await store.unsettled(1) == [first.id]
+    assert await store.save((await _read(store, first.id)).resume(), claim=1)  # it took none
+
+
+async def test_an_order_that_a_worker_died_over_is_not_among_the_unsettled(
+    store: Store, elapse: Elapse
+) -> None:
+    await submitted(store)
+    await elapse(LEASE)
+    await store.due(LONG_BACKLOG, 10)  # which counts the crash
+    await elapse(LEASE)
+
+    assert await store.unsettled(10) == []
+
+
+async def _read(store: Store, order_id: UUID) -> Order:
+    order = await store.get(order_id)
+    assert order is not None
+    return order

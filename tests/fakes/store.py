@@ -131,6 +131,17 @@ class FakeStore:
             limit,
         )
 
+    async def unsettled(self, limit: int) -> list[UUID]:
+        await self._reach()
+        waiting = sorted(
+            (wake_at, row.order.id)
+            for wake_at, row in self._open()
+            if wake_at <= self._clock.now()
+            and row.order.status is Status.SUBMITTED
+            and not row.order.crashes
+        )
+        return [order_id for _, order_id in waiting[:limit]]
+
     async def overlooked(self, limit: int) -> list[Hint]:
         await self._reach()
         now = self._clock.now()

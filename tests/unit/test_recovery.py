@@ -1,10 +1,12 @@
 """The sweep: it starves no order and amplifies no backlog."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from orders.domain.errors import Transient
+from orders.domain.errors import Transient, Unknown
 from orders.ports import Hint, Horizon
 from orders.recovery import Recovery
+from tests.factories import a_route
 from tests.unit.conftest import LEASE, World
 
 SECOND = timedelta(seconds=1)
@@ -177,3 +179,78 @@ async def test_a_new_queues_hints_are_not_doubled(world: World) -> None:
     swept = await world.worker().recovery.sweep()  # the first ever: no mark is there yet
 
     assert swept == 0
+
+
+# -- a worker that starts
+
+
+async def abandoned(world: World) -> UUID:
+    """An order whose worker died right after it had stored the signed bytes."""
+    order_id = await world.placed()
+    claimed = await world.store.save((await world.order(order_id)).resume(), claim=True)
+    built = await world.store.save(claimed.build(a_route("alpha")))
+    await world.store.save(built.submit(await world.alpha.build(built)))
+    return order_id
+
+
+async def test_what_others_left_submitted_is_settled_before_new_work_is_begun(
+    world: World,
+) -> None:
+    order_ids = [await abandoned(world) for _ in range(3)]
+    await world.placed()
+    world.clock.advance(LEASE)
+    worker = world.worker()
+
+    asked = await worker.recovery.reconcile(worker.execution.run, at_once=2)
+
+    assert asked == 3
+    assert {(await world.order(each)).status for each in order_ids} == {"confirmed"}
+
+
+async def test_only_what_nobody_looks_after_is_reconciled(world: World) -> None:
+    order_id = await abandoned(world)
+    worker = world.worker()
+
+    assert await worker.recovery.reconcile(worker.execution.run, at_once=10) == 0
+    assert (await world.order(order_id)).status == "submitted"
+
+
+async def test_a_starting_worker_does_not_touch_what_another_died_over(world: World) -> None:
+    await abandoned(world)
+    world.clock.advance(LEASE)
+    worker = world.worker()
+    await worker.recovery.sweep()  # which counts the crash
+    world.clock.advance(LEASE)
+
+    assert await worker.recovery.reconcile(worker.execution.run, at_once=10) == 0
+
+
+async def test_a_start_is_not_held_up_for_ever_by_venues_that_do_not_answer(
+    world: World,
+) -> None:
+    world.alpha.status_errors.extend(Unknown("no answer") for _ in range(10_000))
+    for _ in range(10):
+        await abandoned(world)
+    world.clock.advance(LEASE)
+    worker = world.worker()
+    begun = world.clock.now()
+
+    asked = await worker.recovery.reconcile(worker.execution.run, at_once=2)
+
+    # A visit takes a lease, and the patience is 5 s: the second one would begin too late.
+    assert asked == 2
+    assert world.clock.now() - begun < 2 * LEASE
+
+
+async def test_a_visit_that_meets_a_bug_holds_up_no_other(world: World) -> None:
+    for _ in range(3):
+        await abandoned(world)
+    world.clock.advance(LEASE)
+    met: list[UUID] = []
+
+    async def broken(order_id: UUID) -> None:
+        met.append(order_id)
+        raise KeyError("a bug")
+
+    assert await world.worker().recovery.reconcile(broken, at_once=1) == 3
+    assert len(set(met)) == 3

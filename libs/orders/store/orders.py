@@ -95,6 +95,9 @@ class PostgresStore:
     async def due(self, horizon: Horizon, limit: int, before: datetime | None = None) -> list[Hint]:
         return _hints(await self._write(sql.DUE, self._lease, limit, horizon.oldest, before))
 
+    async def unsettled(self, limit: int) -> list[UUID]:
+        return [row["order_id"] for row in await self._database.fetch(sql.UNSETTLED, limit)]
+
     async def overlooked(self, limit: int) -> list[Hint]:
         return _hints(await self._write(sql.OVERLOOKED, self._lease, limit, self._backstop))
 

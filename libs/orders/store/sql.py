@@ -167,6 +167,13 @@ WITH retries AS MATERIALIZED (
 ) {_TAKE}
 """
 
+UNSETTLED = """
+SELECT order_id FROM orders
+WHERE wake_at <= now() AND status = 'submitted' AND crashes = 0
+ORDER BY wake_at
+LIMIT $1
+"""
+
 OVERLOOKED = f"""
 WITH picked AS (
     SELECT order_id FROM orders

@@ -154,7 +154,9 @@ class Settings:
     worker_probe_host: str = _setting("0.0.0.0", str, "an address", "Where a worker is probed")
     worker_probe_port: int = _port(9100, "Where a worker is probed and its metrics are read")
     worker_concurrency: int = _count(250, "Orders that one worker works on at once", high=10_000)
-    drain_seconds: timedelta = _seconds("20", "How long a stopping worker finishes what it holds")
+    drain_seconds: timedelta = _seconds(
+        "0.5", "How long a stopping worker finishes what it holds; then it hands the rest over"
+    )
     venues: tuple[str, ...] | None = _setting(
         "", _names, "names of venues, separated by commas", "Venues to ask; all when empty"
     )

@@ -1,6 +1,7 @@
 """What every venue owes the engine, real, simulated or fake."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,6 +14,12 @@ from orders.domain.quote import Landed, NotFound, Pending, Reverted, Route
 from orders.ports import Venue
 from orders.venues import VENUES, create
 from orders.venues.paper import PaperOptions
+from tests.chaos.venue import ledger
+from tests.chaos.venue.book import Book, by_wall_time
+from tests.chaos.venue.desk import Desk
+from tests.chaos.venue.faults import Faults
+from tests.chaos.venue.loopback import Loopback
+from tests.chaos.venue.remote import RemoteVenue
 from tests.factories import SOL, TOKENS, UNKNOWN_MINT, USDC, a_building_order
 from tests.fakes.clock import FakeClock
 from tests.fakes.venue import FakeVenue, Ledger
@@ -30,13 +37,24 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["fake", *VENUES])
-def another(request: pytest.FixtureRequest, clock: FakeClock) -> Opened:
+@pytest.fixture
+def desk(clock: FakeClock) -> Iterator[Desk]:
+    """The chaos runs' venue, with nothing going wrong."""
+    faults = Faults(seed=0)
+    with closing(ledger.Ledger(":memory:")) as kept:
+        book = Book(height=by_wall_time(clock), ledger=kept, faults=faults)
+        yield Desk(book=book, faults=faults, clock=clock)
+
+
+@pytest.fixture(params=["fake", "remote", *VENUES])
+def another(request: pytest.FixtureRequest, clock: FakeClock, desk: Desk) -> Opened:
     """Opens one and the same venue, as each worker does for itself."""
     name: str = request.param
     if name == "fake":
-        ledger = Ledger()
-        return lambda: FakeVenue("fake", clock=clock, finality=FINALITY, ledger=ledger)
+        shared = Ledger()
+        return lambda: FakeVenue("fake", clock=clock, finality=FINALITY, ledger=shared)
+    if name == "remote":
+        return lambda: RemoteVenue("north", "http://venue", transport=Loopback(desk))
     return lambda: create([name], tokens=TOKENS, clock=clock, options=PaperOptions())[name]
 
 

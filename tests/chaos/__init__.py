@@ -1,0 +1,1 @@
+"""The engine under faults, judged by the venue it traded on."""

@@ -277,7 +277,7 @@ def request_failed(path: str, failure: Exception) -> None:
     log.error("request.failed path=%s", path, exc_info=failure)
 
 
-def message_malformed(text: str) -> None:
-    """A message of the queue named no order; it was dropped."""
+def message_malformed(text: str | bytes) -> None:
+    """A message of the queue made no sense, or named no order; it was dropped."""
     _child(DELIVERIES_DROPPED, "malformed").inc()
     log.warning("delivery.malformed text=%r", text[:64])

@@ -49,7 +49,7 @@ def arguments(message: bytes) -> tuple[str, int] | None:
     """What `TASK` was called with; None if this is not a message of ours."""
     try:
         decoded = _decode(message)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return decoded.args if decoded.task_name == TASK else None
 

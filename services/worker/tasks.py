@@ -13,15 +13,15 @@ from orders.queue import TASK, instant
 
 
 def register(broker: AsyncBroker, *, run: Callable[[UUID], Awaitable[None]], clock: Clock) -> None:
-    """Teach `broker` the task. A message that names no order is dropped."""
+    """Teach `broker` the task. A message that names no order, or no time, is dropped."""
 
     @broker.task(task_name=TASK)
     async def execute(order_id: str, hinted_at: int) -> None:
         try:
-            named = UUID(order_id)
-        except ValueError:
-            return observe.message_malformed(order_id)
-        observe.delivered(instant(hinted_at), clock.now())
+            named, at = UUID(order_id), instant(hinted_at)
+        except (ValueError, TypeError, AttributeError, OverflowError):
+            return observe.message_malformed(f"{order_id!r}, {hinted_at!r}")
+        observe.delivered(at, clock.now())
         with suppress(asyncio.CancelledError):  # the worker ends: the order is handed over
             await run(named)
         return None

@@ -34,12 +34,19 @@ def a_message(*args: object, **fields: object) -> bytes:
     return json.dumps(usual | {"args": args} | fields).encode()
 
 
-STRANGE: dict[str, dict[bytes, bytes]] = {
+A_HINT = encode(Hint(uuid4(), SystemClock().now()))
+UNKNOWN: dict[str, dict[bytes, bytes]] = {
+    "an unknown order": {b"data": A_HINT},
+    "an unknown order, from taskiq": {b"data": a_message(str(uuid4()), 1)},
+}
+MALFORMED: dict[str, dict[bytes, bytes]] = {
     "garbage": {b"data": b"\xff\x00garbage"},
     "no data": {b"other": b"field"},
+    "text that is not UTF-8": {b"data": A_HINT.replace(b"orders.", b"orders\xff")},
     "not a task": {b"data": b'{"task_id": 1}'},
+    "too deep": {b"data": A_HINT.replace(b'"labels":{}', b'"labels":{"a":%s}' % (b"[" * 99_999))},
     "an unknown task": {b"data": a_message(task_name="nobody.knows")},
-    "an unknown order": {b"data": encode(Hint(uuid4(), SystemClock().now()))},
+    "an unknown acknowledgement": {b"data": a_message(str(uuid4()), 1, labels={"ack_type": "no"})},
     "a malformed id": {b"data": a_message("not-an-id", 1)},
     "an id that is a number": {b"data": a_message(7, 1)},
     "a time that is text": {b"data": a_message(str(uuid4()), "noon")},
@@ -49,11 +56,11 @@ STRANGE: dict[str, dict[bytes, bytes]] = {
 }
 
 
-async def test_messages_that_are_not_ours_block_nothing(engine: Engine) -> None:
-    for fields in STRANGE.values():
+async def test_messages_that_are_not_ours_are_counted_and_block_nothing(engine: Engine) -> None:
+    for fields in (*UNKNOWN.values(), *MALFORMED.values()):
         await engine.redis.xadd(STREAM, fields)  # type: ignore[arg-type]
     slots = {"WORKER_CONCURRENCY": "2"}  # fewer than there are strange messages
-    await engine.whole(**SHORT_LEASES, **slots)
+    _, worker = await engine.whole(**SHORT_LEASES, **slots)
 
     placed = await asyncio.gather(*(engine.place() for _ in range(5)))
 
@@ -65,3 +72,6 @@ async def test_messages_that_are_not_ours_block_nothing(engine: Engine) -> None:
         "max": None,
         "consumers": [],
     }
+    counted = await worker.metrics("order_engine_deliveries_dropped_total")
+    assert counted['{reason="malformed"}'] == len(MALFORMED)
+    assert counted['{reason="unknown"}'] == len(UNKNOWN)

@@ -1,15 +1,19 @@
 """The receiver's short way: what it does with our message is what taskiq would do."""
 
 import asyncio
+import json
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 from taskiq import AckableMessage, InMemoryBroker
 
 from orders.ports import Hint
 from orders.queue import TASK, encode
 from services.worker.receiver import LeanReceiver
+from services.worker.tasks import register
 from tests.factories import AT, an_order
+from tests.fakes.clock import FakeClock
 
 
 class Bench:
@@ -83,8 +87,69 @@ async def test_another_message_goes_taskiqs_way(bench: Bench) -> None:
     assert (bench.ran, bench.acked) == (["word"], 1)
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff", b"{}", b'{"task_name": "nobody knows"}'])
-async def test_a_message_that_makes_no_sense_is_dropped(bench: Bench, data: bytes) -> None:
+def called(name: str = TASK, *args: object, **fields: object) -> bytes:
+    """A task as taskiq writes it."""
+    usual = {"task_id": "1", "labels": {}, "kwargs": {}}
+    return json.dumps(usual | {"task_name": name, "args": args} | fields).encode()
+
+
+NONSENSE = {
+    "nothing": b"",
+    "no text": b"\xff",
+    "text that is not UTF-8": encode(HINT).replace(b"orders.", b"orders\xff"),
+    "not a task": b"{}",
+    "half a task": encode(HINT)[:-9],
+    "too deep": encode(HINT).replace(b'"labels":{}', b'"labels":{"a":%s}' % (b"[" * 99_999)),
+    "an unknown task": called("nobody knows"),
+    "no arguments": called(TASK),
+    "too many arguments": called(TASK, str(HINT.order_id), 1, 2),
+    "a strange argument": called(TASK, str(HINT.order_id), 1, kwargs={"more": 1}),
+    "too many arguments for another task": called("another", "one", "two"),
+    "an acknowledgement that there is not": called("another", "w", labels={"ack_type": "never"}),
+}
+
+
+@pytest.mark.parametrize("data", NONSENSE.values(), ids=NONSENSE.keys())
+async def test_a_message_that_makes_no_sense_is_counted_and_dropped(
+    bench: Bench, data: bytes
+) -> None:
+    before = malformed()
+
     await bench.deliver(data)
 
-    assert (bench.ran, bench.acked) == ([], 1)
+    assert (bench.ran, bench.acked, malformed() - before) == ([], 1, 1)
+
+
+BAD_ARGUMENTS: list[tuple[object, object]] = [
+    ("not-an-id", 1),
+    (7, 1),
+    (None, 1),
+    (str(HINT.order_id), "noon"),
+    (str(HINT.order_id), 10**30),
+    (str(HINT.order_id), None),
+]
+
+
+@pytest.mark.parametrize(("order_id", "hinted_at"), BAD_ARGUMENTS)
+async def test_arguments_that_name_no_order_or_no_time_are_counted_and_dropped(
+    order_id: object, hinted_at: object
+) -> None:
+    bench, ran = Bench(), []
+
+    async def run(named: UUID) -> None:
+        ran.append(named)
+
+    register(bench.broker, run=run, clock=FakeClock())
+    before = malformed()
+
+    await bench.deliver(called(TASK, order_id, hinted_at))
+
+    assert (ran, bench.acked, malformed() - before) == ([], 1, 1)
+
+
+def malformed() -> float:
+    """How many messages were counted as nonsense so far."""
+    value = REGISTRY.get_sample_value(
+        "order_engine_deliveries_dropped_total", {"reason": "malformed"}
+    )
+    return value or 0

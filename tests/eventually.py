@@ -10,7 +10,10 @@ POLL = timedelta(milliseconds=10)
 
 
 async def eventually(
-    check: Callable[[], Awaitable[Any] | Any], within: timedelta = timedelta(seconds=10)
+    check: Callable[[], Awaitable[Any] | Any],
+    within: timedelta = timedelta(seconds=10),
+    *,
+    poll: timedelta = POLL,
 ) -> Any:
     """What `check` answers, once that is truthy and it raises no `AssertionError`."""
     loop = asyncio.get_running_loop()
@@ -28,4 +31,4 @@ async def eventually(
             if answer:
                 return answer
             assert not late, f"still {answer!r} after {within.total_seconds():g} s"
-        await asyncio.sleep(POLL.total_seconds())
+        await asyncio.sleep(poll.total_seconds())

@@ -123,7 +123,7 @@ class RedisWatching:
     def _dispatch(self, batch: bytes) -> None:
         try:
             frames = [(self._header(raw), bytes(raw)) for raw in self._split(batch)]
-        except msgspec.DecodeError as failure:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
             observe.redis_failed("decode", failure)
             return self._gap()
         for header, body in frames:

@@ -186,7 +186,7 @@ def _paths(body: dict[str, Any]) -> dict[str, Any]:
     stream = _operation(
         "An order's steps over WebSocket: from seq 1 or `fromSeq`, then live, then closed. Closes "
         "with 1000 after the final step, 4400 and 4404 for a bad or unknown id, 4408 when too "
-        "slow, 1012 when restarting",
+        "slow, 1012 when restarting, 1011 after a bug",
         "Step",
         status="101",
         failures=(),

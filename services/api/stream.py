@@ -22,6 +22,7 @@ from services.api import schemas
 from services.api.errors import Problem
 
 DONE = 1000
+BROKEN = 1011
 RESTARTING = 1012
 MALFORMED_ID = 4400
 ORDER_NOT_FOUND = 4404
@@ -73,6 +74,10 @@ class Streams:
                 await _close(socket, code, reason)
             except (ConnectionClosed, WebsocketClosed):
                 pass
+            except Exception as bug:  # Sanic would close with 1000, as if all had been told
+                code = BROKEN
+                observe.request_failed(request.path, bug)
+                await _close(socket, code, "a bug, which was logged; come back with fromSeq")
             finally:
                 ignoring.cancel()
                 self._open.discard(socket)

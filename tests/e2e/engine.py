@@ -73,6 +73,13 @@ class Service:
         found = re.search(r"ended with exit code (-?\d+)", told)
         return int(found[1]) if found else None
 
+    async def metrics(self, name: str) -> dict[str, float]:
+        """The values of a metric, by its labels as Prometheus writes them."""
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=5) as client:
+            told = (await client.get("/metrics")).text.splitlines()
+        lines = [line.removeprefix(name).rsplit(" ", 1) for line in told if line.startswith(name)]
+        return {labels: float(value) for labels, value in lines if labels[:1] in ("", "{")}
+
     async def ended(self, within: timedelta = PATIENCE) -> int:
         """Its exit code, once it has ended by itself."""
         await eventually(lambda: not self.child.is_running, within)
@@ -104,7 +111,9 @@ class Engine:
         self.redis_url = redis_url
         self.services: list[Service] = []
         self.redis = Redis.from_url(redis_url)
-        self.client = httpx.AsyncClient(trust_env=False, timeout=30)
+        self.client = httpx.AsyncClient(
+            trust_env=False, timeout=30, limits=httpx.Limits(max_connections=None)
+        )
 
     async def whole(self, **settings: str) -> tuple[Service, Service]:
         """An API and a worker that are ready."""
@@ -147,6 +156,12 @@ class Engine:
         assert answer.status_code == 201, answer.text
         return UUID(answer.json()["orderId"])
 
+    async def ask(self, api: Service, key: str, **fields: object) -> httpx.Response:
+        """What that API answers to an order with an idempotency key."""
+        headers = {"Idempotency-Key": key}
+        url = f"{api.url}/api/orders/execute"
+        return await self.client.post(url, json=SELL_SOL | fields, headers=headers)
+
     async def get(self, path: str) -> Any:
         """What the API answers."""
         answer = await self.client.get(path)
@@ -158,10 +173,13 @@ class Engine:
         events: list[Step] = (await self.get(f"/api/orders/{order_id}/events"))["events"]
         return events
 
-    def stream(self, order_id: object, query: str = "") -> connect:
-        """A WebSocket to an order's stream."""
-        url = str(self.client.base_url).replace("http", "ws", 1).rstrip("/")
-        return connect(f"{url}/api/orders/stream/{order_id}{query}", proxy=None)
+    def stream(
+        self, order_id: object, query: str = "", *, api: Service | None = None, **options: Any
+    ) -> connect:
+        """A WebSocket to an order's stream, of the API that was started last unless told."""
+        url = api.url if api else str(self.client.base_url).rstrip("/")
+        path = f"/api/orders/stream/{order_id}{query}"
+        return connect(url.replace("http", "ws", 1) + path, proxy=None, **options)
 
     async def fetch(self, query: str, *values: object) -> list[Any]:
         """Rows, over a connection of its own, since the server may have been restarted."""

@@ -136,6 +136,7 @@ def translated() -> Iterator[None]:
     except (
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # of a connection that dies as it is handed out
         BaseORMException,
         OSError,
         TimeoutError,

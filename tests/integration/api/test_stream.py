@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from websockets.asyncio.client import connect
 
 from orders.feed import CHANNEL
+from orders.store import PostgresStore
 from orders.wire import frame
 from tests.backing import Backing
 from tests.eventually import eventually
@@ -185,6 +186,23 @@ async def test_a_reason_of_wide_characters_fits_into_a_close_frame(api: Server) 
         assert await story(stream) == ([], 4400)
 
 
+async def test_a_story_that_meets_a_bug_ends_with_1011_and_can_be_gone_on_with(
+    api: Server, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = await api.place()
+    async with api.stream(order_id) as stream:
+        first = await told(stream)
+        with monkeypatch.context() as broken:
+            broken.setattr(PostgresStore, "history", _bug)
+            await hand.finish(order_id, told=False)
+            steps, code = await story(stream)
+    async with api.stream(order_id, f"?fromSeq={first['seq'] + 1}") as again:
+        rest, end = await story(again)
+
+    assert (steps, code) == ([], 1011)  # 1000 would say that all was told
+    assert (seqs(rest), end) == ([2, 3, 4, 5], 1000)
+
+
 async def test_a_lost_last_step_is_told_within_seconds(api: Server, hand: Hand) -> None:
     order_id = await api.place()
     async with api.stream(order_id) as stream:
@@ -232,19 +250,34 @@ async def test_repeated_and_reordered_tidings_are_told_once_and_in_order(
     assert (seqs(rest), code) == ([2, 3, 4, 5], 1000)
 
 
-@pytest.mark.parametrize("nonsense", [b"", b"{}", b"[1]", b"[{}]", b'[{"orderId":1}]', b"\xff"])
+NONSENSE = [
+    b"",
+    b"{}",
+    b"[1]",
+    b"[{}]",
+    b'[{"orderId":1}]',
+    b"\xff",
+    b'[{"orderId":"\xff"}]',
+    b"[" * 99_999,
+]
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE, ids=range(len(NONSENSE)))
 async def test_nonsense_on_the_channel_costs_no_step(
     api: Server, hand: Hand, redis: Redis, nonsense: bytes
 ) -> None:
     order_id = await api.place()
     async with api.stream(order_id) as stream:
         await told(stream)
+        before = await _subscriptions(redis)
         await redis.publish(CHANNEL, nonsense)
 
         await hand.finish(order_id)
         rest, code = await story(stream)
 
     assert (seqs(rest), code) == ([2, 3, 4, 5], 1000)
+    assert len(before) == 1
+    assert await _subscriptions(redis) == before
 
 
 async def test_a_cut_subscription_costs_no_step_and_repeats_none(
@@ -519,6 +552,15 @@ async def _sockets(api: Server) -> float:
     text = (await api.client.get("/metrics")).text
     (line,) = [line for line in text.splitlines() if line.startswith("order_engine_sockets ")]
     return float(line.split()[1])
+
+
+async def _bug(*_: object) -> None:
+    raise RuntimeError("a bug")
+
+
+async def _subscriptions(redis: Redis) -> list[str]:
+    """Who is subscribed, by the numbers that Redis gives to connections."""
+    return [client["id"] for client in await redis.client_list("pubsub")]
 
 
 async def _none_open(api: Server) -> bool:

@@ -1,6 +1,5 @@
 """Whether one more order may be accepted: accepting outruns executing, so it is bounded."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from orders.ports import Store
@@ -10,20 +9,11 @@ from services.api.errors import Code, Problem
 class Admission:
     """Refuses while too many accepts wait, or while the oldest received order is too old.
 
-    `waiting` counts accepts that wait for their commit. The age is read by `look`, which
-    must be called every so often.
+    The age is read by `look`, which must be called every so often.
     """
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        waiting: Callable[[], int],
-        max_waiting: int,
-        max_age: timedelta,
-    ) -> None:
+    def __init__(self, *, store: Store, max_waiting: int, max_age: timedelta) -> None:
         self._store = store
-        self._waiting = waiting
         self._max_waiting = max_waiting
         self._max_age = max_age
         self._age = timedelta(0)
@@ -32,10 +22,11 @@ class Admission:
         """Read how long the oldest received order has waited."""
         self._age = await self._store.oldest_received() or timedelta(0)
 
-    def check(self) -> None:
-        """Raise `Problem` unless one more order may come in."""
-        if self._waiting() >= self._max_waiting:
-            raise Problem(Code.OVERLOADED, f"{self._waiting()} accepts are waiting already")
+    def check(self, waiting: int) -> None:
+        """Raise `Problem` unless one more order may come in beside the `waiting` ones: all that
+        were let in and have not ended."""
+        if waiting >= self._max_waiting:
+            raise Problem(Code.OVERLOADED, f"{waiting} accepts are waiting already")
         if self._age > self._max_age:
             waited = f"{self._age.total_seconds():.0f} s"
             raise Problem(Code.OVERLOADED, f"the oldest order has waited {waited} for a worker")

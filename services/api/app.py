@@ -109,7 +109,6 @@ def join(settings: Settings, parts: Parts) -> App:
     )
     admission = Admission(
         store=store,
-        waiting=lambda: store.waiting,
         max_waiting=settings.max_waiting_accepts,
         max_age=settings.max_backlog_age_seconds,
     )
@@ -165,5 +164,11 @@ def _measure(app: App) -> None:
     async def end(request: Request, response: HTTPResponse) -> None:
         route = request.route.path if request.route else "none"
         took = timedelta(seconds=perf_counter() - getattr(request.ctx, "begun", perf_counter()))
-        hung_up = request.conn_info is not None and request.conn_info.lost
-        observe.responded(route, HUNG_UP if hung_up else response.status, took)
+        observe.responded(route, HUNG_UP if _is_gone(request) else response.status, took)
+
+
+def _is_gone(request: Request) -> bool:
+    """Whether the client hung up, be it in the middle of its headers."""
+    stream = request.stream
+    connection = request.conn_info or (stream.protocol.conn_info if stream else None)
+    return connection is not None and connection.lost

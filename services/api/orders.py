@@ -32,7 +32,7 @@ def orders(
         _check_media_type(request)
         wanted = schemas.request(request.body, tokens)
         key = schemas.idempotency_key(request.headers.get("idempotency-key"))
-        admission.check()
+        admission.check(len(accepting))
         added = await _owned(accepting, placement.place(wanted, key))
         headers = {"Idempotency-Replayed": "true"} if added.replayed else {}
         return _json({"orderId": str(added.order.id)}, 201, headers)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from datetime import timedelta
 
 import httpx
@@ -77,11 +78,16 @@ async def test_what_was_accepted_round_a_restart_of_postgresql_is_there_and_fini
         before = len(answers)
         await eventually(lambda: len(answers) >= before + 20)
         await asyncio.to_thread(embedded.postgres.start)
+        back = time.monotonic()
+        await accepted(1)
+        took = time.monotonic() - back
         await accepted(20)
     finally:
         over.set()
         await asyncio.gather(*placing)
 
+    print(f"accepting again after PostgreSQL was back: {took:.3f} s")
+    assert took < 5
     assert {answer.status_code for answer in answers} == {201, 503}
     refused = [answer for answer in answers if answer.status_code == 503]
     assert {answer.headers["Retry-After"] for answer in refused} == {"1"}

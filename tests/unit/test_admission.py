@@ -20,14 +20,11 @@ class Bounds:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(clock=self.clock)
-        self.waiting = 0
-        self.admission = Admission(
-            store=self.store, waiting=lambda: self.waiting, max_waiting=3, max_age=MAX_AGE
-        )
+        self.admission = Admission(store=self.store, max_waiting=3, max_age=MAX_AGE)
 
-    def refusal(self) -> Problem:
+    def refusal(self, waiting: int = 0) -> Problem:
         with pytest.raises(Problem) as refused:
-            self.admission.check()
+            self.admission.check(waiting)
         return refused.value
 
 
@@ -37,23 +34,22 @@ def bounds() -> Bounds:
 
 
 def test_an_idle_engine_takes_orders_before_it_has_looked(bounds: Bounds) -> None:
-    bounds.admission.check()
+    bounds.admission.check(0)
 
 
 def test_the_last_place_is_taken_and_no_other(bounds: Bounds) -> None:
-    bounds.waiting = 2
-    bounds.admission.check()
+    bounds.admission.check(2)
 
-    bounds.waiting = 3
+    refusal = bounds.refusal(waiting=3)
 
-    assert bounds.refusal() == Problem(Code.OVERLOADED, "3 accepts are waiting already")
+    assert refusal == Problem(Code.OVERLOADED, "3 accepts are waiting already")
 
 
 async def test_a_backlog_of_just_the_bound_is_no_overload(bounds: Bounds) -> None:
     await bounds.store.add(an_order(), [], "one")
     bounds.clock.advance(MAX_AGE)
     await bounds.admission.look()
-    bounds.admission.check()
+    bounds.admission.check(0)
 
     bounds.clock.advance(timedelta(seconds=1))
     await bounds.admission.look()
@@ -71,7 +67,7 @@ async def test_an_overload_is_over_when_the_oldest_order_is_taken_up(bounds: Bou
     await bounds.store.save(added.order.resume(), claim=True)
     await bounds.admission.look()
 
-    bounds.admission.check()
+    bounds.admission.check(0)
 
 
 async def test_a_look_that_fails_leaves_what_the_last_one_saw(bounds: Bounds) -> None:

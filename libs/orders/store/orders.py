@@ -70,11 +70,6 @@ class PostgresStore:
         await asyncio.gather(self._adds.close(), self._saves.close(), self._gets.close())
         await self._database.close()
 
-    @property
-    def waiting(self) -> int:
-        """How many new orders wait for the next commit."""
-        return self._adds.waiting
-
     async def add(self, order: Order, keys: Sequence[Key], fingerprint: str) -> Added:
         return await self._adds(_New(order, tuple(keys), fingerprint))
 

@@ -250,33 +250,28 @@ async def test_an_overload_ends_when_the_backlog_is_taken_up(
 async def test_too_many_waiting_accepts_are_an_overload_that_stores_nothing(
     environment: dict[str, str], counts: Counts, database_url: str
 ) -> None:
-    async with serving(environment | {"MAX_WAITING_ACCEPTS": "1"}) as api:
+    async with serving(environment | {"MAX_WAITING_ACCEPTS": "2"}) as api:
         await api.place()  # so that a connection is open
         locker = await asyncpg.connect(database_url)
         transaction = locker.transaction()
         await transaction.start()
         await locker.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
-        locked_out = asyncio.create_task(api.place())
+        committing = asyncio.create_task(api.place())
         await eventually(lambda: _is_locked_out(locker))
 
-        waiting: list[asyncio.Task[httpx.Response]] = []
-
-        async def one_more() -> httpx.Response | None:
-            waiting.append(asyncio.create_task(api.client.post(EXECUTE, json=SELL_SOL)))
-            done, _ = await asyncio.wait(waiting, timeout=0.2)
-            waiting[:] = [each for each in waiting if each not in done]
-            return done.pop().result() if done else None
-
-        answer = await eventually(one_more)
+        asking = {asyncio.create_task(api.client.post(EXECUTE, json=SELL_SOL)) for _ in range(3)}
+        await eventually(lambda: sum(each.done() for each in asking) == 2)
+        refused = [each.result() for each in asking if each.done()]
 
         await transaction.rollback()
         await locker.close()
-        await locked_out
-        accepted = [await each for each in waiting]
-    _is_retryable(answer, "overloaded")
-    assert answer.json()["detail"] == "1 accepts are waiting already"
-    assert {each.status_code for each in accepted} == {201}
-    assert (await counts())["orders"] == 2 + len(accepted)
+        await committing
+        answers = await asyncio.gather(*asking)
+    for answer in refused:
+        _is_retryable(answer, "overloaded")
+        assert answer.json()["detail"] == "2 accepts are waiting already"
+    assert sorted(answer.status_code for answer in answers) == [201, 503, 503]
+    assert (await counts())["orders"] == 3
 
 
 async def test_a_client_that_hangs_up_leaves_no_half_order(api: Server, counts: Counts) -> None:

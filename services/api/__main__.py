@@ -3,7 +3,7 @@
 import sys
 
 from orders.settings import BadSetting, Settings
-from services.api.app import create_app
+from services.api.app import App, create_app
 
 
 def main() -> None:
@@ -13,7 +13,11 @@ def main() -> None:
     except BadSetting as wrong:
         print(f"order-engine api: {wrong}", file=sys.stderr)
         sys.exit(2)
-    app = create_app(settings)
+    serve(settings, create_app(settings))
+
+
+def serve(settings: Settings, app: App) -> None:
+    """Serve `app` in this process until told to stop."""
     app.run(
         host=settings.api_host,
         port=settings.api_port,

@@ -65,6 +65,11 @@ class Child:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, negative for a signal; None while it runs."""
+        return self._process.poll()
+
     def check(self) -> None:
         """Raise `Died`, with the end of the log, unless it runs."""
         if not self.is_running:

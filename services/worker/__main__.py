@@ -21,15 +21,16 @@ from services.worker.receiver import LeanReceiver
 def main() -> None:
     """Work until SIGTERM or SIGINT. Exits 2 when a setting makes no sense."""
     try:
-        uvloop.run(work(Settings.read()))
+        settings = Settings.read()
+        broker = create_broker(settings)
     except BadSetting as wrong:
         print(f"order-engine worker: {wrong}", file=sys.stderr)
         sys.exit(2)
+    uvloop.run(work(settings, broker))
 
 
-async def work(settings: Settings) -> None:
+async def work(settings: Settings, broker: StreamBroker) -> None:
     """Take hints until told to stop; then finish what is held, or hand it over."""
-    broker = create_broker(settings)
     broker.is_worker_process = True
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

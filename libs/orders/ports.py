@@ -180,7 +180,7 @@ class Store(Protocol):
 
     async def overlooked(self, limit: int) -> list[Hint]:
         """Take up to `limit` orders whose hint led nowhere, whatever the queue says: first
-        after the backstop's time, then after twice as long each time."""
+        after the backstop's time, then after twice as long each time, 32 times at the most."""
 
     async def forget_hints(self, oldest: datetime | None = None) -> int:
         """Make every order due that nobody holds and that waits on a hint, if the hint is

@@ -7,6 +7,7 @@ from orders.settings import Settings
 from services.api.__main__ import serve
 from services.api.app import App, join, make
 from tests.chaos.points import Trap
+from tests.chaos.skewed import SkewedClock
 from tests.chaos.trapped import ApiStore, TrappedQueue
 
 
@@ -16,6 +17,7 @@ def create_app(settings: Settings) -> App:
     trap = Trap()
     trapped = replace(
         parts,
+        clock=SkewedClock(),
         store=cast(Any, ApiStore(parts.store, trap)),
         queue=cast(Any, TrappedQueue(parts.queue, trap, settings.redis_url)),
     )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from orders.store.migrate import migrate
 from services.cli.scratch import Scratch
@@ -13,6 +14,7 @@ from services.cli.servers import Servers, servers
 from tests.chaos.fleet import Fleet
 from tests.chaos.mutants import MUTANT
 from tests.chaos.proxy import Proxy
+from tests.chaos.skewed import SKEW
 from tests.chaos.worker import VENUE_URL
 
 LEDGER = "ledger.sqlite"
@@ -24,6 +26,10 @@ SETTINGS = {
     "LOG_LEVEL": "INFO",
 }
 """Leases, heartbeats, sweeps, retries and drains are the defaults: those are what is judged."""
+
+
+MOST_SKEW = 300
+"""Seconds by which a process's clock may be ahead or behind."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,13 @@ async def staged(
             MUTANT: mutant or "",
         }
 
+        dice = Random(seed)
+
         def through(kind: str) -> dict[str, str]:
-            return environment | {"REDIS_URL": f"redis://127.0.0.1:{proxies[kind].port}/0"}
+            return environment | {
+                "REDIS_URL": f"redis://127.0.0.1:{proxies[kind].port}/0",
+                SKEW: str(dice.randint(-MOST_SKEW, MOST_SKEW)),
+            }
 
         for n in range(apis):
             fleet.add(f"api-{n}", "api", "tests.chaos.api", port="API_PORT", **through("api"))

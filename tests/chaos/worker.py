@@ -15,6 +15,7 @@ from services.worker.__main__ import work
 from services.worker.app import join, make
 from tests.chaos import mutants
 from tests.chaos.points import Trap
+from tests.chaos.skewed import SkewedClock
 from tests.chaos.trapped import Holdings, TrappedFeed, WorkerStore, trap_acknowledgements
 from tests.chaos.venue.remote import RemoteVenue
 
@@ -33,6 +34,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
     url = os.environ[VENUE_URL]
     trapped: Any = replace(
         parts,
+        clock=SkewedClock(),
         store=cast(Any, WorkerStore(parts.store, trap, holdings)),
         feed=cast(Any, TrappedFeed(parts.feed, trap)),
         venues={dex: mutants.venue(RemoteVenue(dex, url), trap) for dex in DEXES},

@@ -348,6 +348,29 @@ async def test_of_two_saves_at_once_one_wins(store: Store) -> None:
     assert len(await store.history(order.id, from_seq=3)) == 1
 
 
+async def test_a_step_that_follows_one_still_on_its_way_waits_for_it(store: Store) -> None:
+    order = await claimed(store)
+    built = replace(order.build(a_route()), lease=order.lease)
+
+    first, second = await asyncio.gather(
+        store.save(built), store.save(built.submit(a_transaction()))
+    )
+
+    assert (first.seq, second.seq) == (3, 4)
+    assert await store.get(order.id) == second
+
+
+async def test_counters_are_read_back_as_they_were_saved(store: Store) -> None:
+    order = await claimed(store)
+    for _ in range(2):
+        order = await store.save(order.repeat("busy", timedelta(0)))
+
+    found = await store.get(order.id)
+
+    assert found is not None
+    assert (found.tries, found.attempt, found.crashes) == (2, 1, 0)
+
+
 @pytest.mark.parametrize("claim", [True, False])
 async def test_an_order_that_is_not_there_is_stale(store: Store, claim: bool) -> None:
     with pytest.raises(StaleOrder):
@@ -677,6 +700,19 @@ async def test_a_long_backlog_is_not_hinted_again(store: Store, elapse: Elapse) 
     assert await due_ids(store, Horizon(first.created_at, lost=False)) == []
 
 
+async def test_a_retry_in_a_long_backlog_is_hinted_once(store: Store, elapse: Elapse) -> None:
+    order = await claimed(store)
+    await store.save(order.repeat("busy", SECOND))
+    await elapse(SECOND)
+    first = await due_ids(store, LONG_BACKLOG)
+
+    await elapse(LEASE)
+
+    assert first == [order.id]
+    assert await due_ids(store, LONG_BACKLOG) == []
+    assert await due_ids(store, EMPTY) == [order.id]
+
+
 async def test_a_taken_hint_counts_from_then(store: Store, elapse: Elapse) -> None:
     order = await received(store)
     await elapse(LEASE)
@@ -750,6 +786,19 @@ async def test_an_order_is_overlooked_after_a_minute_and_then_after_twice_as_lon
     assert taken == [[], [order.id], [], [order.id], [], [order.id], []]
 
 
+async def test_however_often_a_hint_led_nowhere_there_is_another_within_the_hour(
+    store: Store, elapse: Elapse
+) -> None:
+    order = await received(store)
+    for _ in range(20):
+        await elapse(timedelta(hours=1))
+        await due_ids(store, EMPTY)
+
+    await elapse(timedelta(minutes=32))
+
+    assert await overlooked_ids(store) == [order.id]
+
+
 async def test_held_and_waiting_orders_are_not_overlooked(store: Store, elapse: Elapse) -> None:
     await claimed(store)
     waiting = await claimed(store)
@@ -792,6 +841,20 @@ async def test_forgotten_hints_are_due_whatever_the_queue_holds(store: Store) ->
 
     assert forgotten == 2
     assert sorted(await due_ids(store, LONG_BACKLOG)) == sorted(order.id for order in orders)
+
+
+async def test_the_hint_of_a_retry_is_forgotten_like_any_other(
+    store: Store, elapse: Elapse
+) -> None:
+    order = await claimed(store)
+    await store.save(order.repeat("busy", SECOND))
+    await elapse(SECOND)
+    await store.due(EMPTY, 10)
+
+    forgotten = await store.forget_hints()
+
+    assert forgotten == 1
+    assert await due_ids(store, LONG_BACKLOG) == [order.id]
 
 
 async def test_only_hints_are_forgotten(store: Store) -> None:

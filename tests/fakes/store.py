@@ -150,7 +150,7 @@ class FakeStore:
                 row
                 for wake_at, row in self._open()
                 if row.hints > 0
-                and wake_at - self._lease <= now - self._backstop * 2 ** min(row.hints - 1, 16)
+                and wake_at - self._lease <= now - self._backstop * 2 ** min(row.hints - 1, 5)
             ),
             limit,
         )

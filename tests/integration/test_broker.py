@@ -246,6 +246,29 @@ async def test_the_length_of_the_stream_is_the_backlog(
     assert statistics["cmdstat_exec"]["calls"] >= 1  # acknowledged and deleted in one MULTI
 
 
+async def test_an_entry_is_acknowledged_and_deleted_at_one_stroke(
+    opened: Opened, queue: RedisQueue, redis: Redis
+) -> None:
+    await send(queue, a_hint(1))
+    async with listening(opened()) as messages, redis.monitor() as monitor:
+        (message,) = await taken(messages)
+        await acknowledge(message)
+        seen = await _commands_until(monitor, "EXEC")
+
+    ours = [command for command in seen if command in {"MULTI", "XACK", "XDEL", "EXEC"}]
+    assert ours == ["MULTI", "XACK", "XDEL", "EXEC"]
+
+
+async def _commands_until(monitor: Any, last: str) -> list[str]:
+    """The names of the commands that Redis was given, up to the first `last`."""
+    seen: list[str] = []
+    async with asyncio.timeout(10):
+        while last not in seen:
+            told = await monitor.next_command()
+            seen.append(told["command"].split()[0].upper())
+    return seen
+
+
 async def test_a_worker_may_idle_for_longer_than_a_read_blocks(
     opened: Opened, queue: RedisQueue
 ) -> None:

@@ -1,6 +1,7 @@
 """What only a real PostgreSQL can show of the store."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
 from contextvars import Context
@@ -11,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from orders.clock import SystemClock
 from orders.domain.amounts import MAX_AMOUNT, Amount
 from orders.domain.errors import (
     FailureCode,
@@ -21,12 +23,21 @@ from orders.domain.errors import (
     Unstorable,
 )
 from orders.domain.order import Order
-from orders.ports import Added, Hold, Horizon, Key, KeyKind
+from orders.domain.retry import RetryPolicy
+from orders.execution import Execution
+from orders.leases import Leases
+from orders.placement import Placement, Request
+from orders.ports import Added, Hint, Hold, Horizon, Key, KeyKind
+from orders.recovery import Recovery
+from orders.routing import Router
 from orders.store import PostgresStore
 from services.cli.postgres import Postgres
 from tests.backing import Backing
 from tests.eventually import eventually
-from tests.factories import a_route, a_transaction, an_order
+from tests.factories import SOL, USDC, a_route, a_transaction, an_order
+from tests.fakes.feed import FakeFeed
+from tests.fakes.queue import FakeQueue
+from tests.fakes.venue import FakeVenue
 
 EMPTY = Horizon(oldest=None, lost=False)
 Open = Callable[..., PostgresStore]
@@ -140,6 +151,24 @@ async def test_of_two_deliveries_of_each_order_the_one_that_is_told_so_has_won(
         found = await store.get(order.id)
         assert found is not None
         assert found.expected_out == order.expected_out
+
+
+async def test_in_a_batch_of_winners_and_losers_each_is_told_its_own_fate(
+    store: PostgresStore,
+) -> None:
+    orders = [await received(store) for _ in range(20)]
+    taken = random.sample(orders, 10)
+    await asyncio.gather(*(store.save(order.resume(), claim=1) for order in taken))
+
+    ends = await asyncio.gather(
+        *(store.save(order.resume(), claim=n + 1) for n, order in enumerate(orders)),
+        return_exceptions=True,
+    )
+
+    assert kinds(ends) == [StaleOrder if order in taken else Order for order in orders]
+    assert [end.lease for end in ends if isinstance(end, Order)] == [
+        n + 1 for n, order in enumerate(orders) if order not in taken
+    ]
 
 
 async def test_an_order_has_one_live_transaction(
@@ -367,6 +396,298 @@ async def test_of_two_processes_that_give_one_name_to_two_orders_one_is_refused(
             Added.__name__,
             KeyReused.__name__,
         ]
+
+
+async def test_of_two_deliveries_in_two_processes_the_one_that_is_told_so_has_won(
+    opened: Open,
+) -> None:
+    one, two = opened(), opened()
+    await asyncio.gather(one.open(), two.open())
+    orders = [await claimed(one) for _ in range(20)]
+
+    ends = await asyncio.gather(
+        *(
+            store.save(order.build(a_route(out=out)))
+            for order in orders
+            for store, out in ((one, 1_000), (two, 2_000))
+        ),
+        return_exceptions=True,
+    )
+
+    won = [end for end in ends if isinstance(end, Order)]
+    assert kinds(ends).count(StaleOrder) == 20
+    for order in won:
+        found = await two.get(order.id)
+        assert found is not None
+        assert found.expected_out == order.expected_out
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_an_order_that_is_delivered_twice_at_once_is_signed_and_sent_once(
+    opened: Open, processes: int
+) -> None:
+    stores = [opened() for _ in range(processes)]
+    await asyncio.gather(*(store.open() for store in stores))
+    venue = FakeVenue("alpha", clock=SystemClock())
+    workers = [_execution(stores[n % processes], venue) for n in range(2)]
+    orders = [await received(stores[0]) for _ in range(20)]
+
+    await asyncio.gather(*(worker.run(order.id) for order in orders for worker in workers))
+
+    assert len(venue.sent) == len(set(venue.sent)) == venue.ledger.builds == 20
+    for order in orders:
+        assert [step.seq for step in await stores[0].history(order.id)] == [1, 2, 3, 4, 5]
+
+
+def _execution(store: PostgresStore, venue: FakeVenue) -> Execution:
+    clock = SystemClock()
+    return Execution(
+        store=store,
+        feed=FakeFeed(),
+        router=Router(venues={venue.dex: venue}, clock=clock, timeout=timedelta(seconds=5)),
+        leases=Leases(store=store),
+        clock=clock,
+        policy=RetryPolicy(),
+        fraction=random.random,
+        settle_for=timedelta(seconds=5),
+        settle_poll=timedelta(milliseconds=10),
+    )
+
+
+@pytest.mark.parametrize("statement", ["save", "renew", "release", "add", "forget"])
+async def test_a_statement_for_many_rows_takes_them_in_the_order_of_their_keys(
+    store: PostgresStore, sql: asyncpg.Connection, statement: str
+) -> None:
+    orders = [await (received if statement == "forget" else claimed)(store) for _ in range(40)]
+    names = random.sample([f"key-{n:02}" for n in range(40)], 40)
+    await sql.execute(MANY_MORE)
+    await sql.execute("ANALYZE orders")
+    await sql.execute(TOLD_OF_ROWS)
+
+    match statement:
+        case "save":
+            await asyncio.gather(*(store.save(order.build(a_route())) for order in orders))
+        case "renew":
+            await store.renew([Hold(order.id, order.lease) for order in orders])
+        case "release":
+            await store.release([Hold(order.id, order.lease) for order in orders])
+        case "forget":
+            assert await store.forget_hints() == 40
+        case "add":
+            keys = [Key(KeyKind.IDEMPOTENCY_KEY, name) for name in names]
+            await asyncio.gather(*(received(store, key) for key in keys))
+
+    touched = [row["key"] for row in await sql.fetch("SELECT key FROM touched ORDER BY n")]
+    assert touched == sorted(names if statement == "add" else [str(order.id) for order in orders])
+
+
+# As many as make PostgreSQL look rows up one by one; it would else sort them to merge them.
+MANY_MORE = """
+INSERT INTO orders (order_id, input_mint, output_mint, amount_in, status, seq, attempt,
+                    slippage_bps, actual_out, owner)
+SELECT gen_random_uuid(), 'a', 'b', 1, 'confirmed', 5, 1, 50, 1, 'public'
+FROM generate_series(1, 5000)
+"""
+
+# Notes each row that a statement takes, as it takes it.
+TOLD_OF_ROWS = """
+CREATE TABLE touched (n BIGSERIAL PRIMARY KEY, key TEXT NOT NULL);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO touched (key) VALUES (to_jsonb(NEW) ->> TG_ARGV[0]);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER note BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION note('order_id');
+CREATE TRIGGER note BEFORE INSERT ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION note('key');
+"""
+
+
+@pytest.mark.parametrize("statement", ["due", "overlooked"])
+async def test_a_sweep_passes_over_what_another_is_at(
+    store: PostgresStore, sql: asyncpg.Connection, statement: str
+) -> None:
+    orders = [await received(store) for _ in range(3)]
+    await sql.execute("UPDATE orders SET wake_at = wake_at - interval '1 hour'")
+
+    async def sweep() -> list[UUID]:
+        async with asyncio.timeout(5):
+            hints = await (store.due(EMPTY, 10) if statement == "due" else store.overlooked(10))
+        return sorted(hint.order_id for hint in hints)
+
+    async with sql.transaction():
+        await sql.execute("SELECT FROM orders WHERE order_id = $1 FOR UPDATE", orders[1].id)
+        meanwhile = await sweep()
+    after = await sweep()
+
+    assert meanwhile == sorted([orders[0].id, orders[2].id])
+    assert after == [orders[1].id]
+
+
+# What PostgreSQL says of a batch
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"], ids=["serialization", "deadlock"])
+async def test_what_met_another_is_repeated_as_it_is(
+    store: PostgresStore, sql: asyncpg.Connection, code: str
+) -> None:
+    orders = [await claimed(store) for _ in range(4)]
+    holds = [Hold(order.id, order.lease) for order in orders]
+
+    await _stumble(sql, code)
+    kept = await store.renew(holds)
+    await _stumble(sql, code)
+    saves = await asyncio.gather(*(store.save(order.build(a_route())) for order in orders))
+    await _stumble(sql, code)
+    await store.release(holds)
+    await _stumble(sql, code)
+    swept = await store.due(EMPTY, 10)
+    await _stumble(sql, code)
+    adds = await asyncio.gather(*(received(store) for _ in range(4)))
+
+    assert len(kept) == len(saves) == len(swept) == len(adds) == 4
+    assert await store.last_seqs([order.id for order in orders]) == {
+        order.id: 3 for order in orders
+    }
+
+
+async def test_a_connection_lost_in_a_batch_is_unknown_to_all_and_nothing_is_tried_again(
+    store: PostgresStore, sql: asyncpg.Connection
+) -> None:
+    orders = [await claimed(store) for _ in range(4)]
+    await _stumble(sql, "cut")
+
+    ends = await asyncio.gather(
+        *(store.save(order.build(a_route())) for order in orders), return_exceptions=True
+    )
+
+    assert kinds(ends) == [StoreUnavailable] * 4
+    assert await sql.fetchval("SELECT last_value FROM stumbles") == 1
+    assert await store.last_seqs([order.id for order in orders]) == {
+        order.id: 2 for order in orders
+    }
+
+
+async def _stumble(sql: asyncpg.Connection, code: str) -> None:
+    """Let the next two statements that write orders fail so; "cut" ends their connection."""
+    await sql.execute(STUMBLES.format(code=code))
+
+
+# A sequence is not rolled back, so it counts the failures too.
+STUMBLES = """
+DROP TRIGGER IF EXISTS stumble ON orders;
+DROP SEQUENCE IF EXISTS stumbles;
+CREATE SEQUENCE stumbles;
+CREATE OR REPLACE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('stumbles') > 2 THEN
+        RETURN NULL;
+    ELSIF TG_ARGV[0] = 'cut' THEN
+        PERFORM pg_terminate_backend(pg_backend_pid());
+    ELSE
+        RAISE EXCEPTION 'stumbled' USING ERRCODE = TG_ARGV[0];
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER stumble BEFORE INSERT OR UPDATE ON orders
+    FOR EACH STATEMENT EXECUTE FUNCTION stumble('{code}');
+"""
+
+
+async def test_a_number_that_cannot_be_stored_is_refused_before_the_database_is_asked() -> None:
+    nowhere = PostgresStore("postgresql://127.0.0.1:1/nowhere")
+    order = an_order(lease=1).resume()
+
+    with pytest.raises(Unstorable):
+        await nowhere.save(order.build(a_route(out=MAX_AMOUNT + 1)))
+    with pytest.raises(Unstorable):
+        await nowhere.add(an_order(amount_in=Amount(MAX_AMOUNT + 1)), [], "fingerprint")
+
+
+# Two clocks
+
+
+@pytest.fixture(params=["5 minutes", "-5 minutes"], ids=["ahead", "behind"])
+async def ahead(request: pytest.FixtureRequest, sql: asyncpg.Connection) -> timedelta:
+    """How far PostgreSQL's clock is ahead of this process's from now on."""
+    await sql.execute(A_CLOCK_OF_ITS_OWN.format(ahead=request.param))
+    return timedelta(minutes=5 if request.param == "5 minutes" else -5)
+
+
+# A schema that is searched before PostgreSQL's own. Its clock can be set, and the server has
+# been up for long.
+A_CLOCK_OF_ITS_OWN = """
+CREATE SCHEMA own;
+CREATE TABLE own.clock (ahead INTERVAL NOT NULL);
+INSERT INTO own.clock VALUES ('{ahead}');
+CREATE FUNCTION own.now() RETURNS timestamptz LANGUAGE sql STABLE
+    AS 'SELECT pg_catalog.now() + ahead FROM own.clock';
+CREATE FUNCTION own.pg_postmaster_start_time() RETURNS timestamptz LANGUAGE sql STABLE
+    AS $$ SELECT '2000-01-01Z'::timestamptz $$;
+ALTER TABLE orders ALTER created_at SET DEFAULT own.now(), ALTER updated_at SET DEFAULT own.now();
+DO $$ BEGIN EXECUTE format(
+    'ALTER DATABASE %I SET search_path = own, pg_catalog, public', current_database()
+); END $$;
+"""
+
+
+async def test_leases_run_by_postgresqls_clock_and_by_no_workers(
+    opened: Open, sql: asyncpg.Connection, ahead: timedelta
+) -> None:
+    store = opened()
+    await store.open()
+    order = await claimed(store)
+    assert order.updated_at is not None
+    skew = order.updated_at - SystemClock().now()
+
+    with pytest.raises(StaleOrder):
+        await store.save(order.resume(), claim=True)
+    early = await store.due(EMPTY, 10)
+    await _pass(sql, timedelta(seconds=5))
+    (hint,) = await store.due(EMPTY, 10)
+    taken = await store.save(order.resume(), claim=True)
+
+    assert abs(skew - ahead) < timedelta(minutes=1)
+    assert early == []
+    assert (hint.order_id, taken.lease, taken.crashes) == (order.id, 2, 1)
+    assert hint.at - order.updated_at >= timedelta(seconds=5)
+
+
+async def test_a_worker_whose_own_clock_is_wrong_changes_nothing(
+    opened: Open, sql: asyncpg.Connection, ahead: timedelta
+) -> None:
+    store, queue, clock = opened(), FakeQueue(), SystemClock()
+    await store.open()
+    await queue.mark()
+    placement = Placement(
+        store=store, queue=queue, feed=FakeFeed(), clock=clock, random_bits=random.getrandbits
+    )
+    recovery = Recovery(store=store, queue=queue, clock=clock)
+    request = Request(
+        owner="public", input_mint=SOL, output_mint=USDC, amount_in=1, slippage_bps=50
+    )
+    waiting = (await placement.place(request)).order
+    left = await claimed(store)
+    (told,) = queue.hints
+
+    too_early = await recovery.sweep()
+    await _pass(sql, timedelta(seconds=5))
+    swept = await recovery.sweep()
+    again = await recovery.sweep()
+
+    assert told == Hint(waiting.id, waiting.created_at or clock.now())
+    assert abs(told.at - clock.now() - ahead) < timedelta(minutes=1)
+    assert (too_early, swept, again) == (0, 1, 0)  # what waits in the queue is let wait
+    assert queue.order_ids == [waiting.id, left.id]
+    venue = FakeVenue("alpha", clock=clock)
+    await _execution(store, venue).run(left.id)
+    done = await store.get(left.id)
+    assert done is not None
+    assert (done.status, done.lease > left.lease) == ("confirmed", True)
+
+
+async def _pass(sql: asyncpg.Connection, by: timedelta) -> None:
+    """Let time pass for PostgreSQL alone."""
+    await sql.execute("UPDATE own.clock SET ahead = ahead + $1", by)
 
 
 async def test_the_store_can_be_used_from_tasks_that_know_nothing_of_it(

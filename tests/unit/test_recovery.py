@@ -254,3 +254,13 @@ async def test_a_visit_that_meets_a_bug_holds_up_no_other(world: World) -> None:
 
     assert await world.worker().recovery.reconcile(broken, at_once=1) == 3
     assert len(set(met)) == 3
+
+
+async def test_no_more_overlooked_orders_are_hinted_in_a_sweep_than_it_may(world: World) -> None:
+    await placed_and_hinted(world, 25)
+    world.clock.advance(timedelta(minutes=5))
+    recovery = Recovery(store=world.store, queue=world.queue, clock=world.clock, backstop_batch=10)
+
+    swept = [await recovery.sweep() for _ in range(4)]
+
+    assert swept == [10, 10, 5, 0]

@@ -27,6 +27,8 @@ class _New:
     """An order on its way into the store."""
 
     order: Order
+    row: tuple[Any, ...]
+    """It as a row of `rows.INSERT`."""
     keys: tuple[Key, ...]
     fingerprint: str
 
@@ -71,7 +73,9 @@ class PostgresStore:
         await self._database.close()
 
     async def add(self, order: Order, keys: Sequence[Key], fingerprint: str) -> Added:
-        return await self._adds(_New(order, tuple(keys), fingerprint))
+        return await self._adds(
+            _New(order, rows.insert(order, len(keys)), tuple(keys), fingerprint)
+        )
 
     async def get(self, order_id: UUID) -> Order | None:
         return await self._gets(order_id)
@@ -167,7 +171,7 @@ class PostgresStore:
             return {}
         ordinals = list(news)
         keyed = [row for new in news.values() for row in new.key_rows()]
-        values = columns([rows.insert(new.order, len(new.keys)) for new in news.values()])
+        values = columns([new.row for new in news.values()])
         if keyed:
             values += columns(keyed)
         fresh = await self._database.fetch(

@@ -180,7 +180,7 @@ WITH picked AS (
     WHERE wake_at <= now() + $1::interval - $3::interval
       AND NOT held
       AND hints > 0
-      AND wake_at <= now() + $1::interval - $3::interval * power(2, least(hints - 1, 16))
+      AND wake_at <= now() + $1::interval - $3::interval * power(2, least(hints - 1, 5))
     ORDER BY wake_at
     LIMIT $2
     FOR UPDATE SKIP LOCKED
@@ -188,11 +188,17 @@ WITH picked AS (
 """
 
 FORGET_HINTS = """
-WITH forgotten AS (
-    UPDATE orders SET hints = 0, wake_at = least(wake_at, now())
+WITH picked AS MATERIALIZED (
+    SELECT order_id FROM orders
     WHERE wake_at IS NOT NULL AND NOT held AND hints > 0
       AND ($2::timestamptz IS NULL
            OR wake_at < $2::timestamptz + $1::interval - interval '1 second')
+    ORDER BY order_id
+    FOR UPDATE
+), forgotten AS (
+    UPDATE orders o SET hints = 0, wake_at = least(o.wake_at, now())
+    FROM picked
+    WHERE o.order_id = picked.order_id
     RETURNING 1
 )
 SELECT count(*) AS orders FROM forgotten

@@ -99,33 +99,34 @@ class Execution:
 
     async def _advance(self, order: Order) -> None:
         if order.crashes >= self._policy.crashes:
-            order = await self._suspect(order)
+            if order.transaction is None:
+                detail = f"{order.crashes} workers in a row died over it"
+                await self._save(order.fail(FailureCode.POISON, detail))
+                return None
+            if order.tries % 2:  # only every other visit risks the worker's life
+                observe.suspected(order)
+                return await self._rest(order, order.crashes - self._policy.crashes)
         while order.is_held:
             step = await self._next(order)
-            if step is None:
+            stored = await self._store_step(order, step) if step else None
+            if stored is None:
                 observe.unsettled(order)
-                wait = self._settle_wait(order.tries)
-                return await self._store.release([Hold(order.id, order.lease)], wait)
-            order = await self._store_step(order, step)
+                return await self._rest(order, order.tries)
+            order = stored
 
-    async def _suspect(self, order: Order) -> Order:
-        """Look at an order over which too many workers died: it is poison, unless it may have
-        been executed. Then it is let rest ever longer, so that it kills ever more seldom."""
-        if order.transaction is None:
-            detail = f"{order.crashes} workers in a row died over it"
-            return await self._save(order.fail(FailureCode.POISON, detail))
-        observe.suspected(order)
-        await self._clock.sleep(self._settle_wait(order.crashes - self._policy.crashes))
-        return order
+    async def _rest(self, order: Order, times: int) -> None:
+        """Let go of an order that may have been executed, for ever longer as `times` grows."""
+        growth: int = 2 ** min(times, 8)
+        wait = min(self._settle_for * growth, SETTLE_CAP) * (1 + self._fraction()) / 2
+        await self._store.release([Hold(order.id, order.lease)], wait)
 
-    async def _store_step(self, order: Order, step: Order) -> Order:
-        """The order as stored. A step that cannot be stored counts as a failed try."""
+    async def _store_step(self, order: Order, step: Order) -> Order | None:
+        """The order as stored. A step that cannot be stored is a bug like any other."""
         try:
             return await self._save(step)
         except Unstorable as failure:
-            if order.transaction is not None:
-                raise
-            return await self._save(self._met_bug(order, failure))
+            other = self._met_bug(order, failure)
+            return await self._save(other) if other else None
 
     async def _next(self, order: Order) -> Order | None:
         """The order after its next step; None when only time can tell what it is."""
@@ -143,18 +144,17 @@ class Execution:
             return self._again(order, order.repeat, failure.code, str(failure))
         except Expired as stale:
             return self._again(order, order.reroute, FailureCode.ATTEMPTS_EXHAUSTED, str(stale))
-        except Exception as bug:  # kept in the history, and poison if it does not go away
-            return self._met_bug(order, bug) if order.transaction is None else None
+        except Exception as bug:
+            return self._met_bug(order, bug)
 
-    def _met_bug(self, order: Order, bug: Exception) -> Order:
+    def _met_bug(self, order: Order, bug: Exception) -> Order | None:
+        """A failed try that keeps what was met, and poison if it does not go away. None for an
+        order that may have been executed."""
         observe.step_failed(order, bug)
+        if order.transaction is not None:
+            return None
         detail = f"{type(bug).__name__}: {bug}"
         return self._again(order, order.repeat, FailureCode.POISON, detail)
-
-    def _settle_wait(self, times: int) -> timedelta:
-        """How long an unknown outcome is left alone after so many visits."""
-        growth: int = 2 ** min(times, 8)
-        return min(self._settle_for * growth, SETTLE_CAP)
 
     def _again(
         self,

@@ -1,5 +1,6 @@
 """The orders that this worker holds, and the beat that keeps them held."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -13,8 +14,8 @@ from orders.ports import Hold, Store
 class Leases:
     """Holds orders for as long as they are worked on.
 
-    An order that was dropped because the store could not be reached is handed over at the
-    next beat that reaches it, so that a database failure is not mistaken for a crash.
+    An order that was dropped because the store could not be reached, or because its visit was
+    cancelled, is handed over at the next beat, so that neither is mistaken for a crash.
     """
 
     def __init__(self, *, store: Store) -> None:
@@ -32,7 +33,7 @@ class Leases:
         self._held[order.id] = order.lease
         try:
             yield
-        except StoreUnavailable:
+        except (StoreUnavailable, asyncio.CancelledError):
             self._dropped[order.id] = order.lease
             raise
         finally:
@@ -57,7 +58,7 @@ class Leases:
     async def hand_over(self) -> None:
         """Let go of everything at once, for others to take up. If the store is away, the
         leases run out instead."""
-        holds = _holds(self._held | self._dropped)
+        holds = _holds(self._held) + _holds(self._dropped)
         if not holds:
             return
         try:

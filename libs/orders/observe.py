@@ -173,7 +173,7 @@ def step_failed(order: Order, bug: Exception) -> None:
     log.error("order.bug order_id=%s status=%s", order.id, order.status.value, exc_info=bug)
 
 
-def reconciled(count: int, bugs: Iterable[Exception]) -> None:
+def reconciled(count: int, bugs: Iterable[BaseException]) -> None:
     """A starting worker asked the venues about orders that others had left submitted."""
     log.info("start.reconciled count=%d", count)
     for bug in bugs:
@@ -217,7 +217,7 @@ def swept(count: int, reason: str) -> None:
         log.info("sweep.hinted count=%d reason=%s", count, reason)
 
 
-def tick_failed(name: str, failure: Exception) -> None:
+def tick_failed(name: str, failure: BaseException) -> None:
     """A periodic task did not reach what it needs, or has a bug; it goes on at its next tick."""
     _child(TICKS_FAILED, name).inc()
     log.warning("tick.failed task=%s error=%r", name, f"{type(failure).__name__}: {failure}")

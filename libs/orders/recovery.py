@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from orders import observe
+from orders.cancelling import end
 from orders.ports import Clock, Hint, Horizon, Queue, Store
 
 
@@ -54,15 +55,19 @@ class Recovery:
         """Ask the venues what became of submitted orders that nobody looks after, `at_once` at
         a time, before new work is begun. Answers how many were asked about.
 
-        Ends after `patience` and the visits then under way; the sweep finds what is left.
+        Begins no more after `patience`, and ends a visit that takes longer than that; the sweep
+        finds what is left.
         """
-        end = self._clock.monotonic() + self._patience
+        deadline = self._clock.monotonic() + self._patience
         left = await self._store.unsettled(self._batch)
         asked = 0
-        while left and self._clock.monotonic() < end:
+        while left and self._clock.monotonic() < deadline:
             now, left = left[:at_once], left[at_once:]
-            ends = await asyncio.gather(*map(run, now), return_exceptions=True)
-            observe.reconciled(len(now), [end for end in ends if isinstance(end, Exception)])
+            visits = {asyncio.ensure_future(run(order_id)) for order_id in now}
+            _, late = await asyncio.wait(visits, timeout=self._patience.total_seconds())
+            await end(late)
+            bugs = [visit.exception() for visit in visits if not visit.cancelled()]
+            observe.reconciled(len(now), [bug for bug in bugs if bug])
             asked += len(now)
         return asked
 

@@ -39,7 +39,7 @@ App: TypeAlias = Sanic[Any, Any]
 
 @dataclass(frozen=True)
 class Parts:
-    """What an API is made of. Each fits its port, so it may be wrapped before it is joined."""
+    """What an API is made of. Any of it may be wrapped before it is joined."""
 
     clock: Clock
     store: PostgresStore

@@ -31,11 +31,12 @@ from orders.venues.paper import PaperOptions
 from orders.waiting import until_reachable
 from services.worker.probing import ProbeServer
 from services.worker.tasks import register
+from services.worker.visits import Visits
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a worker is made of. Each fits its port, so it may be wrapped before it is joined."""
+    """What a worker is made of. Any of it may be wrapped before it is joined."""
 
     clock: Clock
     broker: StreamBroker
@@ -100,7 +101,8 @@ def join(settings: Settings, parts: Parts) -> StreamBroker:
         settle_poll=settings.settle_poll_seconds,
         venue_timeout=settings.venue_timeout_seconds,
     )
-    register(parts.broker, run=execution.run, clock=clock)
+    visits = Visits(execution.run)
+    register(parts.broker, run=visits, clock=clock)
     serving = asyncio.Event()
 
     async def missing() -> list[str]:
@@ -129,7 +131,7 @@ def join(settings: Settings, parts: Parts) -> StreamBroker:
         periodic.start("heartbeat", settings.heartbeat_seconds, leases.beat)
         await prober.start()
         with suppress(StoreUnavailable):  # gone again: what is left is the sweep's
-            await recovery.reconcile(execution.run, settings.worker_concurrency)
+            await recovery.reconcile(visits, settings.worker_concurrency)
         serving.set()
         periodic.start("sweep", settings.sweep_seconds, recovery.sweep)
         memory.settle()
@@ -137,6 +139,8 @@ def join(settings: Settings, parts: Parts) -> StreamBroker:
     async def stop(_: TaskiqState) -> None:
         await prober.stop()
         await periodic.stop()
+        await visits.end()
+        await store.flush()  # a claim that was cut off may yet be stored
         await leases.hand_over()
         await store.close()
         await queue.drain()

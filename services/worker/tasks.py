@@ -1,8 +1,6 @@
 """The one task: execute an order."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from uuid import UUID
 
 from taskiq import AsyncBroker
@@ -22,6 +20,4 @@ def register(broker: AsyncBroker, *, run: Callable[[UUID], Awaitable[None]], clo
         except (ValueError, TypeError, AttributeError, OverflowError):
             return observe.message_malformed(f"{order_id!r}, {hinted_at!r}")
         observe.delivered(at, clock.now())
-        with suppress(asyncio.CancelledError):  # the worker ends: the order is handed over
-            await run(named)
-        return None
+        await run(named)

@@ -53,6 +53,48 @@ async def test_a_worker_killed_in_the_middle_is_followed_by_another(
     await assert_executed_once(engine, order_id)
 
 
+async def test_a_worker_that_starts_asks_about_what_was_sent_before_it_serves(
+    engine: Engine,
+) -> None:
+    order_id, first = await caught_at(engine, "submitted", **SHORT_LEASES)
+    first.child.kill()
+
+    async def abandoned() -> bool:
+        return bool(await engine.one("SELECT wake_at < now() FROM orders"))
+
+    await eventually(abandoned)
+    never = {"SWEEP_SECONDS": "3600"}  # nor does a sweep help
+    second = engine.start("worker", **SHORT_LEASES | never, WORKER_CONCURRENCY="1")
+    await second.ready()
+
+    assert (await engine.get(f"/api/orders/{order_id}"))["status"] == "confirmed"
+    assert "start.reconciled count=1" in second.log
+    await assert_executed_once(engine, order_id)
+
+
+async def test_a_worker_that_is_stopped_while_it_starts_hands_over_what_it_asks_about(
+    engine: Engine,
+) -> None:
+    unhurried = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.5", "SWEEP_SECONDS": "0.2"}
+    endless = {"PAPER_EXECUTION_LATENCY_MS": "600000"}
+    order_id, first = await caught_at(engine, "submitted", **unhurried, **endless)
+    first.child.kill()
+
+    async def is_held(held: bool) -> bool:
+        rows = await engine.fetch("SELECT held AND wake_at > now() AS held FROM orders")
+        return rows == [(held,)]
+
+    await eventually(lambda: is_held(False))
+    second = engine.start("worker", **unhurried, **endless)
+    await eventually(lambda: is_held(True))
+    second.child.ask_to_stop()
+
+    assert await second.ended(timedelta(seconds=5)) == 0
+    assert await engine.fetch("SELECT held, crashes FROM orders") == [(False, 1)]
+    assert (await engine.get(f"/api/orders/{order_id}"))["status"] == "submitted"
+    assert "Traceback" not in second.log
+
+
 async def test_with_the_default_leases_a_crash_is_made_up_for_within_ten_seconds(
     engine: Engine,
 ) -> None:

@@ -593,12 +593,14 @@ CREATE TRIGGER stumble BEFORE INSERT OR UPDATE ON orders
 """
 
 
-async def test_a_number_that_cannot_be_stored_is_refused_before_the_database_is_asked() -> None:
+async def test_what_cannot_be_stored_is_refused_before_the_database_is_asked() -> None:
     nowhere = PostgresStore("postgresql://127.0.0.1:1/nowhere")
     order = an_order(lease=1).resume()
 
     with pytest.raises(Unstorable):
         await nowhere.save(order.build(a_route(out=MAX_AMOUNT + 1)))
+    with pytest.raises(Unstorable):
+        await nowhere.save(order.build(a_route()).submit(a_transaction(tx_hash="\ud800")))
     with pytest.raises(Unstorable):
         await nowhere.add(an_order(amount_in=Amount(MAX_AMOUNT + 1)), [], "fingerprint")
 

@@ -1,7 +1,9 @@
 """Execution: step, save, tell; and what becomes of an order wherever that is cut off."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -368,11 +370,13 @@ async def test_tries_and_crashes_never_fail_an_order_that_may_have_been_executed
 ) -> None:
     world.policy = RetryPolicy(tries=1, attempts=1, crashes=1)
     order_id = await world.placed()
-    for _ in range(5):
+    healthy = world.alpha.status
+    for _ in range(10):
         dies_in(world.alpha, "status", after=False)
-        with pytest.raises(Killed):
+        with suppress(Killed):
             await world.worker().execution.run(order_id)
         world.clock.advance(LEASE)
+    world.alpha.status = healthy  # type: ignore[method-assign]
 
     assert (await world.finish(world.worker(), order_id)).status == "confirmed"
     assert len(world.alpha.ledger.fills(order_id)) == 1
@@ -573,7 +577,9 @@ async def test_a_step_that_cannot_be_stored_is_a_failed_try(world: World) -> Non
     assert len(world.alpha.ledger.fills(order_id)) == 1
 
 
-async def test_a_bug_never_fails_an_order_that_may_have_been_executed(world: World) -> None:
+async def test_a_bug_never_fails_an_order_that_may_have_been_executed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     order_id = await world.placed()
     worker = world.worker()
 
@@ -586,6 +592,7 @@ async def test_a_bug_never_fails_an_order_that_may_have_been_executed(world: Wor
             await worker.execution.run(order_id)
             world.clock.advance(timedelta(minutes=2))
             await worker.recovery.sweep()
+    assert caplog.text.count("KeyError: 'a bug'") == 10
 
     assert (await world.order(order_id)).status == "submitted"
     assert (await world.finish(worker, order_id)).status == "confirmed"
@@ -595,17 +602,44 @@ async def test_workers_die_ever_more_seldom_over_an_order_that_may_have_been_exe
     world: World,
 ) -> None:
     order_id = await world.placed()
-    rests = []
-    for _ in range(7):
-        dies_in(world.alpha, "status", after=False)
-        begun = world.clock.now()
-        with pytest.raises(Killed):
-            await world.worker().execution.run(order_id)
-        rests.append((world.clock.now() - begun).total_seconds())
-        world.clock.advance(LEASE)
+    died: list[timedelta] = []
+    healthy = world.alpha.status
+    dies_in(world.alpha, "status", after=False)
+    while len(died) < 7:
+        worker = world.worker()
+        try:
+            await worker.execution.run(order_id)
+        except Killed:
+            died.append(world.clock.monotonic())
+            dies_in(world.alpha, "status", after=False)
+        while not await worker.recovery.sweep():
+            world.clock.advance(timedelta(seconds=1))
 
-    # counted as each next worker takes the order away: none died over it before the first
-    assert rests == [0, 0, 0, 5, 10, 20, 40]
+    gaps = [(later - sooner).total_seconds() for sooner, later in pairwise(died)]
+    # A lease each; from the third death on, a rest before every visit: 5, 10, 20 s and so on.
+    assert gaps == [5, 5, 10, 15, 25, 45]
+    world.alpha.status = healthy  # type: ignore[method-assign]
+    assert (await world.finish(world.worker(), order_id)).status == "confirmed"
+
+
+async def test_what_cannot_be_stored_of_a_sent_trade_is_no_crash_and_ends_no_order(
+    world: World,
+) -> None:
+    order_id = await world.placed()
+    status = world.alpha.status
+
+    async def impossible(transaction: Transaction) -> Outcome:
+        await status(transaction)
+        return Landed(Amount(2**64))
+
+    world.alpha.status = impossible  # type: ignore[method-assign]
+    for _ in range(5):
+        await world.worker().execution.run(order_id)
+        world.clock.advance(timedelta(minutes=2))
+    order = await world.order(order_id)
+    assert (order.status, order.crashes) == ("submitted", 0)
+
+    world.alpha.status = status  # type: ignore[method-assign]
     assert (await world.finish(world.worker(), order_id)).status == "confirmed"
 
 

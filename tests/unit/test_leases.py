@@ -1,11 +1,13 @@
 """Leases: what is worked on stays held, and what is dropped is handed over."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from orders.domain.errors import StoreUnavailable
 from orders.domain.order import Order
+from orders.ports import Hold
 from tests.unit.conftest import LEASE, World
 
 BEAT = timedelta(seconds=1.5)
@@ -96,3 +98,27 @@ async def test_an_order_that_is_taken_up_again_is_not_handed_over_by_its_former_
         await worker.leases.beat()
 
         assert not await is_free(world, again)
+
+
+async def test_a_visit_that_is_cancelled_is_handed_over_and_is_no_crash(world: World) -> None:
+    order_id = await world.placed()
+    worker = world.worker()
+    order = await world.store.save((await world.order(order_id)).resume(), claim=1)
+    with pytest.raises(asyncio.CancelledError), worker.leases.hold(order):
+        raise asyncio.CancelledError
+
+    await worker.leases.hand_over()
+
+    again = await world.store.save((await world.order(order_id)).resume(), claim=1)
+    assert again.crashes == 0
+
+
+async def test_a_lost_claim_hides_no_hold_of_the_same_order(world: World) -> None:
+    order_id = await world.placed()
+    worker = world.worker()
+    order = await world.store.save((await world.order(order_id)).resume(), claim=1)
+    with worker.leases.hold(order):
+        worker.leases.drop(Hold(order_id, order.lease + 7))  # it never arrived
+        await worker.leases.hand_over()
+
+    assert await world.store.save((await world.order(order_id)).resume(), claim=1)

@@ -1,9 +1,11 @@
 """The sweep: it starves no order and amplifies no backlog."""
 
+import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from orders.domain.errors import Transient, Unknown
+from orders.domain.quote import Outcome, Transaction
 from orders.ports import Hint, Horizon
 from orders.recovery import Recovery
 from tests.factories import a_route
@@ -264,3 +266,26 @@ async def test_no_more_overlooked_orders_are_hinted_in_a_sweep_than_it_may(world
     swept = [await recovery.sweep() for _ in range(4)]
 
     assert swept == [10, 10, 5, 0]
+
+
+async def test_a_visit_that_takes_too_long_is_ended_and_handed_over(world: World) -> None:
+    order_id = await abandoned(world)
+    world.clock.advance(LEASE)
+    world.alpha.status = hangs  # type: ignore[method-assign]
+    worker = world.worker()
+    recovery = Recovery(
+        store=world.store, queue=world.queue, clock=world.clock, patience=timedelta(milliseconds=50)
+    )
+
+    assert await recovery.reconcile(worker.execution.run, at_once=10) == 1
+    held = await world.store.unsettled(10)
+    await worker.leases.beat()
+
+    assert held == []
+    order = await world.store.save((await world.order(order_id)).resume(), claim=1)
+    assert order.crashes == 1  # that of the worker which died, and no other
+
+
+async def hangs(transaction: Transaction) -> Outcome:
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")

@@ -67,9 +67,13 @@ class PostgresStore:
         """Get ready. Connects on first use, and again whenever the connection is lost."""
         await self._database.open()
 
+    async def flush(self) -> None:
+        """Return when all that was begun is written, or lost."""
+        await asyncio.gather(self._adds.close(), self._saves.close(), self._gets.close())
+
     async def close(self) -> None:
         """Finish what was begun, then disconnect."""
-        await asyncio.gather(self._adds.close(), self._saves.close(), self._gets.close())
+        await self.flush()
         await self._database.close()
 
     async def add(self, order: Order, keys: Sequence[Key], fingerprint: str) -> Added:

@@ -153,8 +153,11 @@ def integer(value: int | None) -> int | None:
 
 
 def json(order: Order) -> str:
-    """What the step tells, as JSON that PostgreSQL takes."""
-    told = wire.encode(wire.data(order)).decode()
+    """What the step tells, as JSON that PostgreSQL takes. Raises `Unstorable`."""
+    try:
+        told = wire.encode(wire.data(order)).decode()
+    except (ValueError, OverflowError, TypeError) as failure:
+        raise Unstorable(str(failure)) from failure
     return _ESCAPED_NUL.sub(r"\1", told) if "\\u0000" in told else told
 
 

@@ -9,12 +9,14 @@ import asyncio
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 
 from tests.chaos.mutants import MUTANTS
+from tests.chaos.outcome import Run
 from tests.chaos.points import Action, Point
 from tests.chaos.report import report
-from tests.chaos.run import Run, run
+from tests.chaos.run import run
 
 
 def main() -> None:
@@ -42,6 +44,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="LOW-HIGH",
         help="seconds from one fault's end to the next fault",
     )
+    parser.add_argument("--trouble", type=float, default=1, help="of the venues; 0 for none")
     parser.add_argument("--freeze", type=float, default=8, help="seconds, at most")
     parser.add_argument(
         "--patience",
@@ -71,17 +74,13 @@ def conclude(done: Run, options: argparse.Namespace) -> int:
             print(f"  {label:<30} {at_point[Action.KILL]:6}   {at_point[Action.FREEZE]:6}")
     _list("venues", done.venue_faults)
     _list("requests", done.requests)
-    _list(
-        "orders",
-        done.statuses
-        + Counter({"failed: " + k: n for k, n in done.failures.items() if k != "None"}),
-    )
+    _list("orders", done.orders)
     print("\nfigures")
-    for what, spread in done.spreads.items():
-        print(f"  {what:<46} {spread}")
+    for figure in done.figures:
+        print(f"  {figure}")
     print("\ninvariants")
     code = report(done.verdicts)
-    problems = [*done.wrong(), *([] if options.only else done.unmet())]
+    problems = list(done.wrong())
     for problem in problems:
         print(f"WRONG: {problem}")
     verdict = "held" if code == 0 and not problems else "FAILED"
@@ -89,7 +88,7 @@ def conclude(done: Run, options: argparse.Namespace) -> int:
     return code or bool(problems)
 
 
-def _list(title: str, counts: Counter[str]) -> None:
+def _list(title: str, counts: Mapping[str, int]) -> None:
     print(f"\n{title}")
     for name, count in sorted(counts.items()):
         print(f"  {count:8,}  {name}")

@@ -110,6 +110,8 @@ class EventRow:
     min_out: int | None = None
     actual_out: int | None = None
     failure_code: str | None = None
+    retries: bool = False
+    """Whether its worker went back, or let go of the order for a while."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """How long orders had to wait for somebody to go on with them after each kind of harm."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
-from tests.chaos.evidence import Engine
+from orders.domain.lifecycle import Status
+from tests.chaos.evidence import Engine, EventRow
 from tests.chaos.nemesis import Struck
 from tests.chaos.points import Action, Sprung
 
@@ -14,12 +15,24 @@ Caught = tuple[datetime, UUID, int]
 
 
 def resumed(engine: Engine, caught: Iterable[Caught]) -> Iterator[timedelta]:
-    """For each order that was not finished, how long after the harm its next step was stored."""
+    """For each order, how long after the harm a worker took it up again.
+
+    Left out are those that nobody had to take up: whoever held them finished them before, or, if
+    it could still, itself.
+    """
     for at, order_id, seq in caught:
         steps = engine.history(order_id)
-        following = bisect_right([step.seq for step in steps], seq)
-        if following < len(steps):
-            yield max(timedelta(0), steps[following].at - at)
+        for before, step in pairwise(steps):
+            if step.seq > seq and step.at > at and is_claim(before, step):
+                yield step.at - at
+                break
+
+
+def is_claim(before: EventRow, step: EventRow) -> bool:
+    """Whether a worker took the order up by that step: a first one, or one that repeats the
+    status of the last without going back."""
+    first = before.status is Status.RECEIVED and step.status is Status.ROUTING
+    return first or (before.status is step.status and not step.retries)
 
 
 def held(sprung: Sequence[Sprung], action: Action) -> Iterator[Caught]:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,9 +35,10 @@ class Service:
     environment: Mapping[str, str]
     url: str
     child: Child | None = None
-    starts: int = 0
-    deaths: list[tuple[float, int]] = field(default_factory=list)
-    """When each ended, in Unix time, and with what code."""
+    deaths: list[int] = field(default_factory=list)
+    """The code of each of its ends."""
+    asked: int = 0
+    """How many of them the nemesis has asked for."""
 
     @property
     def pid(self) -> int:
@@ -79,14 +79,10 @@ class Fleet:
         self._scratch = scratch
         self._tell = tell
         self._services: dict[str, Service] = {}
-        self._expected: set[int] = set()
         self._watching: asyncio.Task[None] | None = None
 
     def __iter__(self) -> Iterator[Service]:
         return iter(self._services.values())
-
-    def __getitem__(self, name: str) -> Service:
-        return self._services[name]
 
     def of(self, kind: str) -> list[Service]:
         """The services of that kind."""
@@ -132,10 +128,6 @@ class Fleet:
             service.signal(signal.SIGCONT)
             await asyncio.to_thread(service.child.kill)
 
-    def log(self, service: Service) -> str:
-        """All that it has said."""
-        return (self._scratch.folder / f"{service.name}.log").read_text(errors="replace")
-
     async def _watch(self) -> None:
         while True:
             for service in self:
@@ -145,15 +137,15 @@ class Fleet:
 
     async def _revive(self, service: Service) -> None:
         assert service.child is not None
-        code = service.child.exit_code or 0
-        service.deaths.append((time.time(), code))
+        code = service.child.exit_code
+        assert code is not None, "it has ended"
+        service.deaths.append(code)
         self._tell(f"{service.name} ended with {code} and is started again")
         if service.kind != "taskiq":  # what a killed manager leaves behind is to live on
             await asyncio.to_thread(service.child.kill)
         self._start(service)
 
     def _start(self, service: Service) -> None:
-        service.starts += 1
         service.child = self._scratch.spawn(
             service.name,
             [sys.executable, "-m", *service.command],

@@ -6,6 +6,7 @@ Faults are drawn like cards: each once before any comes again, in an order that 
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -23,15 +24,20 @@ from redis.asyncio import Redis
 from orders.ports import Hint
 from orders.queue import STREAM, encode
 from tests.chaos import points
+from tests.chaos.evidence import Outcome, Post
 from tests.chaos.fleet import Service
+from tests.chaos.history import History
 from tests.chaos.points import API_POINTS, WORKER_POINTS, Action, Point
 from tests.chaos.stage import Stage
 from tests.eventually import eventually
+from tests.exhaustion import no_connection_left
 
 SPRINGS_WITHIN = timedelta(seconds=15)
 """How long a trap waits for a process to pass; after that the fault is drawn again later."""
 AGAIN_WITHIN = timedelta(seconds=60)
 """How long the engine may take to come back before the run is given up."""
+FOUND_WITHIN = timedelta(seconds=20)
+"""How long what Redis has lost is waited for before the next fault."""
 AN_ORDER = {"inputMint": "SOL", "outputMint": "USDC", "amountIn": "1000000"}
 LEASE = timedelta(seconds=5)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -55,17 +61,19 @@ class Nemesis:
     stage: Stage
     random: Random
     tell: Callable[[str], None]
+    history: History
+    """Where it notes the orders that it has placed itself."""
+    longest_freeze: timedelta
     only: Collection[str] = ()
     """The faults to draw from; all when empty."""
-    longest_freeze: timedelta = timedelta(seconds=12)
     struck: list[Struck] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
-    accepting_after: list[float] = field(default_factory=list)
-    """Seconds from PostgreSQL's return to the next accept."""
-    stopping: list[tuple[str, float]] = field(default_factory=list)
-    """Processes that were told to stop, and when."""
+    accepting_after: list[timedelta] = field(default_factory=list)
+    """From PostgreSQL's return to the next accept."""
 
     def __post_init__(self) -> None:
+        unknown = [name for name in self.only if name not in self.faults()]
+        if unknown:
+            sys.exit(f"no fault is called {unknown[0]!r}; there are: {', '.join(self.faults())}")
         self._deck: list[str] = []
         self._caught: tuple[tuple[UUID, int], ...] = ()
 
@@ -115,29 +123,26 @@ class Nemesis:
             await faults[name]()
         except NotSprung:
             self._deck.insert(0, name)
-            self.missed.append(name)
             return self.tell(f"nobody passed: {name}")
         self.struck.append(Struck(name, begun, time.time(), self._caught))
         self.tell(f"{name}, for {time.time() - begun:.1f} s")
 
-    @property
-    def is_done(self) -> bool:
-        """Whether every fault has struck."""
-        return {each.name for each in self.struck} >= set(self.only or self.faults())
+    def unstruck(self) -> set[str]:
+        """The faults that are still to strike for the first time."""
+        return set(self.only or self.faults()) - {each.name for each in self.struck}
 
     # processes
 
     async def _trap(self, kind: str, point: Point, action: Action) -> None:
         service = self._one(kind)
         folder, deaths = self.stage.folder, len(service.deaths)
-        if action is Action.STOP:
-            self.stopping.append((service.name, time.time()))
         points.arm(folder, service.name, point, action)
         await self._until_sprung(service)
         if action is Action.FREEZE:
             await asyncio.sleep(self._freeze_for())
             service.signal(signal.SIGCONT)
             return
+        service.asked += 1
         await self._died(service, deaths)
         await service.ready()
 
@@ -152,6 +157,7 @@ class Nemesis:
     async def _kill(self, kind: str) -> None:
         service = self._one(kind)
         deaths = len(service.deaths)
+        service.asked += 1
         service.signal(signal.SIGKILL)
         await self._died(service, deaths)
         await service.ready()
@@ -171,6 +177,7 @@ class Nemesis:
         """What it leaves behind lives on, until it is killed as well."""
         service = self._one("taskiq")
         orphans = service.children()
+        service.asked += 1
         service.signal(signal.SIGKILL)
         await asyncio.sleep(self.random.uniform(2, 5))
         for pid in orphans:
@@ -190,7 +197,7 @@ class Nemesis:
         """Every process of the engine is told to stop, one after the other, and started again."""
         for service in [each for each in self.stage.fleet if each.kind != "venue"]:
             deaths = len(service.deaths)
-            self.stopping.append((service.name, time.time()))
+            service.asked += 1
             service.signal(signal.SIGTERM)
             await self._died(service, deaths)
             await service.ready()
@@ -202,6 +209,7 @@ class Nemesis:
         async with self._idle_workers(), self._redis() as redis:
             self._caught = await self._waiting()
             await redis.flushall()
+        await self._found_again()
 
     async def _restart_redis(self, *, kill: bool) -> None:
         async with self._idle_workers():
@@ -210,6 +218,7 @@ class Nemesis:
             await asyncio.to_thread(server.kill if kill else server.stop)
             await asyncio.sleep(self.random.uniform(0, 1))
             await asyncio.to_thread(server.start)
+        await self._found_again()
 
     @asynccontextmanager
     async def _idle_workers(self) -> AsyncIterator[None]:
@@ -231,6 +240,21 @@ class Nemesis:
             )
         return tuple((row["order_id"], row["seq"]) for row in rows)
 
+    async def _found_again(self) -> None:
+        """Wait until every order whose hint was lost was taken up: the figure is this fault's
+        alone. If that takes too long, the figure shows it."""
+
+        async def moved() -> bool:
+            seqs = dict(self._caught)
+            async with self._postgres() as connection:
+                rows = await connection.fetch(
+                    "SELECT order_id, seq FROM orders WHERE order_id = ANY ($1)", list(seqs)
+                )
+            return all(row["seq"] > seqs[row["order_id"]] for row in rows)
+
+        with suppress(AssertionError):
+            await eventually(moved, FOUND_WITHIN)
+
     async def _pause_redis(self) -> None:
         async with self._redis() as redis:
             seconds = self.random.uniform(1, 6)
@@ -241,14 +265,18 @@ class Nemesis:
         """It refuses every write."""
         async with self._redis() as redis:
             await redis.config_set("maxmemory", 1)
-            await asyncio.sleep(self.random.uniform(2, 5))
-            await redis.config_set("maxmemory", 0)
+            try:
+                await asyncio.sleep(self.random.uniform(2, 5))
+            finally:
+                await redis.config_set("maxmemory", 0)
 
     async def _cut(self, kind: str) -> None:
         proxy = self.stage.proxies[kind]
         proxy.cut()
-        await asyncio.sleep(self.random.uniform(2, 8))
-        proxy.heal(broken=self.random.random() < 0.5)
+        try:
+            await asyncio.sleep(self.random.uniform(2, 8))
+        finally:
+            proxy.heal(broken=self.random.random() < 0.5)
 
     # PostgreSQL
 
@@ -261,37 +289,30 @@ class Nemesis:
 
     async def _until_accepting(self) -> None:
         """Wait for every API to accept an order again, and note how long that took."""
-        back = time.time()
+        back = time.monotonic()
         for url in self.stage.api_urls:
             async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=5) as client:
+                await eventually(partial(self._accepts, client), AGAIN_WITHIN)
+        self.accepting_after.append(timedelta(seconds=time.monotonic() - back))
 
-                async def accepts(client: httpx.AsyncClient = client) -> bool:
-                    with suppress(httpx.TransportError):
-                        answer = await client.post("/api/orders/execute", json=AN_ORDER)
-                        return answer.status_code == httpx.codes.CREATED
-                    return False
-
-                await eventually(accepts, AGAIN_WITHIN)
-        self.accepting_after.append(time.time() - back)
+    async def _accepts(self, client: httpx.AsyncClient) -> bool:
+        """Whether an order is accepted. The first ones are as much evidence as any other."""
+        try:
+            answer = await client.post("/api/orders/execute", json=AN_ORDER)
+        except httpx.TransportError:
+            return False
+        if answer.status_code != httpx.codes.CREATED:
+            return False
+        order_id = UUID(answer.json()["orderId"])
+        now = datetime.now(UTC)
+        self.history.append(Post(None, None, Outcome.OK, None, order_id, now, timedelta(0)))
+        return True
 
     async def _exhaust_postgres(self) -> None:
-        """Others take every connection, and the engine loses those that it had."""
-        async with self._postgres() as first:
-            taken: list[Any] = []
-            try:
-                with suppress(asyncpg.PostgresError, OSError):
-                    while True:
-                        taken.append(await asyncpg.connect(self.stage.servers.database_url))
-                await first.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE application_name = 'orders'"
-                )
-                with suppress(asyncpg.PostgresError, OSError):
-                    while True:
-                        taken.append(await asyncpg.connect(self.stage.servers.database_url))
-                await asyncio.sleep(self.random.uniform(1, 4))
-            finally:
-                await asyncio.gather(*(each.close() for each in taken), return_exceptions=True)
+        """Others take every connection, those that the engine had too."""
+        async with no_connection_left(self.stage.servers.database_url) as free:
+            await asyncio.sleep(self.random.uniform(1, 4))
+            await free()
         await self._until_accepting()
 
     async def _lock(self) -> None:
@@ -307,7 +328,8 @@ class Nemesis:
         async with self._postgres() as connection:
             rows = await connection.fetch(
                 "(SELECT order_id, now() AS at FROM orders WHERE wake_at IS NOT NULL LIMIT 200)"
-                " UNION ALL (SELECT order_id, created_at FROM orders ORDER BY 1 DESC LIMIT 100)"
+                " UNION ALL (SELECT order_id, created_at FROM orders WHERE wake_at IS NULL"
+                " ORDER BY 1 DESC LIMIT 100)"
             )
         hints = [Hint(row["order_id"], row["at"]) for row in rows] * 10
         self.random.shuffle(hints)
@@ -337,8 +359,10 @@ class Nemesis:
         async with httpx.AsyncClient(base_url=self.stage.venue_url, trust_env=False) as client:
             rates = (await client.get("/control")).json()["rates"]
             await client.post("/control", json={mode: min(1, 10 * p) for mode, p in rates.items()})
-            await asyncio.sleep(self.random.uniform(2, 6))
-            await client.post("/control", json=rates)
+            try:
+                await asyncio.sleep(self.random.uniform(2, 6))
+            finally:
+                await client.post("/control", json=rates)
 
     # tools
 

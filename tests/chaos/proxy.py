@@ -15,6 +15,7 @@ class Proxy:
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -26,6 +27,8 @@ class Proxy:
         self._server.close()
         self._open.set()
         self._break()
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     @property
     def port(self) -> int:
@@ -48,6 +51,10 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         self._writers.add(writer)
         onward: asyncio.StreamWriter | None = None
         try:
@@ -66,6 +73,8 @@ class Proxy:
                 if each_writer is not None:
                     self._writers.discard(each_writer)
                     each_writer.close()
+                    with suppress(OSError):
+                        await each_writer.wait_closed()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

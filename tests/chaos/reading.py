@@ -25,7 +25,8 @@ SELECT order_id, seq, status, attempt, at,
        coalesce(data #>> '{route,minOut}', data #>> '{transaction,minOut}',
                 data #>> '{result,minOut}')::bigint,
        (data #>> '{result,actualOut}')::bigint,
-       data #>> '{error,code}'
+       data #>> '{error,code}',
+       data ? 'retry'
 FROM order_events
 ORDER BY order_id, seq
 """

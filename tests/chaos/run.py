@@ -2,10 +2,10 @@
 
 import argparse
 import asyncio
+import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -14,16 +14,18 @@ import asyncpg
 import httpx
 
 from tests.chaos import evidence, figures
-from tests.chaos.checker import Verdict, check
+from tests.chaos.checker import check
 from tests.chaos.evidence import Engine, Evidence
 from tests.chaos.history import History, read_history
 from tests.chaos.load import Load
-from tests.chaos.nemesis import Nemesis, Struck
-from tests.chaos.points import API_POINTS, WORKER_POINTS, Action, Sprung, sprung
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.outcome import Figure, Run
+from tests.chaos.points import Action, Sprung, sprung
 from tests.chaos.reading import read_engine
 from tests.chaos.report import Spread
 from tests.chaos.stage import Stage, keep, staged
 from tests.chaos.venue import ledger
+from tests.chaos.venue.faults import Fault
 from tests.eventually import eventually
 
 RATES = {
@@ -47,33 +49,6 @@ RATES = {
 LONGEST = 2
 """The load goes on until every fault has struck, up to so many times the orders asked for."""
 HISTORY = "history.jsonl"
-
-
-@dataclass(frozen=True)
-class Run:
-    """What came of a run."""
-
-    verdicts: list[Verdict]
-    struck: list[Struck]
-    sprung: list[Sprung]
-    venue_faults: Counter[str]
-    requests: Counter[str]
-    deaths: list[str]
-    """Processes that ended though nobody had made them."""
-    spreads: dict[str, Spread]
-    statuses: Counter[str]
-    failures: Counter[str]
-    seconds: float
-
-    def wrong(self) -> Iterator[str]:
-        """Everything but the verdicts that makes this run a failure."""
-        yield from self.deaths
-
-    def unmet(self) -> Iterator[str]:
-        """The kill points that no process died at, and the venue's troubles that never came."""
-        met = Counter(each.point for each in self.sprung if each.action is Action.KILL)
-        yield from (f"nobody died at {p}" for p in (*API_POINTS, *WORKER_POINTS) if not met[p])
-        yield from (f"no venue met {each}" for each in RATES if not self.venue_faults[each])
 
 
 async def run(options: argparse.Namespace, tell: Callable[[str], None]) -> Run:
@@ -100,8 +75,15 @@ async def _judged(
 ) -> Run:
     history = History(stage.folder / HISTORY)
     patience = timedelta(seconds=options.patience)
-    nemesis = Nemesis(stage, Random(options.seed), tell, only=options.only)
-    nemesis.longest_freeze = timedelta(seconds=options.freeze)
+    nemesis = Nemesis(
+        stage,
+        Random(options.seed),
+        tell,
+        history=history,
+        longest_freeze=timedelta(seconds=options.freeze),
+        only=options.only,
+    )
+    rates = {mode: rate * options.trouble for mode, rate in RATES.items()}
     load = Load(
         stage.api_urls,
         seed=options.seed,
@@ -109,22 +91,22 @@ async def _judged(
         orders=LONGEST * options.orders,
         history=history,
     )
-    await _trouble(stage, RATES)
+    await _trouble(stage, rates)
     async with load:
         loading = asyncio.create_task(load.run())
         while not loading.done():
             await asyncio.sleep(nemesis.random.uniform(*options.every))
             await nemesis.strike()
-            if nemesis.is_done and load.asked >= options.orders:
+            if not nemesis.unstruck() and load.asked >= options.orders:
                 load.stop()
         await loading
         await _trouble(stage, dict.fromkeys(RATES, 0))
         tell(f"quiet; {load.counts.total():,} requests, {await _open(stage):,} orders still open")
         quiet = time.time()
-        late = await _ended(stage, patience)
+        late = await _late(stage, patience)
         tell(f"{late or 'every order is final'} after {time.time() - quiet:.0f} s of quiet")
         await load.finish(patience)
-    await _ended(stage, patience)  # of the orders too that clients placed once all was quiet
+    late = late or await _late(stage, patience)  # of orders that clients have placed since
     history.close()
     engine = await read_engine(stage.servers.database_url)
     books = await asyncio.to_thread(ledger.read, stage.ledger)
@@ -134,17 +116,23 @@ async def _judged(
         ledger=_ledger(books),
     )
     traps = sprung(stage.folder)
+    orders = Counter(str(each.status) for each in engine.orders.values())
+    orders.update(
+        f"failed: {each.failure_code}" for each in engine.orders.values() if each.failure_code
+    )
     return Run(
         verdicts=await asyncio.to_thread(check, seen),
         struck=nemesis.struck,
         sprung=traps,
-        venue_faults=Counter({str(mode): n for mode, n in books.struck.items()}),
+        venue_faults={mode: books.struck.get(Fault(mode), 0) for mode, p in rates.items() if p},
         requests=load.counts,
-        deaths=list(_unasked(stage)),
-        spreads=_spreads(engine, traps, nemesis),
-        statuses=Counter(str(each.status) for each in engine.orders.values()),
-        failures=Counter(str(each.failure_code) for each in engine.orders.values()),
+        orders=orders,
+        figures=_figures(engine, traps, nemesis),
         seconds=time.time() - begun,
+        deaths=list(_unasked(stage)),
+        late=late,
+        unstruck=nemesis.unstruck(),
+        is_partial=bool(options.only),
     )
 
 
@@ -165,18 +153,21 @@ async def _open(stage: Stage) -> int:
         await connection.close()
 
 
-async def _ended(stage: Stage, within: timedelta) -> str:
-    """Wait for every order to be final. Answers what is late, if anything is."""
+async def _late(stage: Stage, within: timedelta) -> str:
+    """Wait for every order to be final and every trade to be settled. Answers what is not."""
 
-    async def none_is_open() -> bool:
-        assert await _open(stage) == 0
-        assert (await asyncio.to_thread(ledger.read, stage.ledger)).is_settled
-        return True
+    async def left() -> str:
+        settled = (await asyncio.to_thread(ledger.read, stage.ledger)).is_settled
+        count = await _open(stage)
+        return f"{count} orders are still open" if count else "" if settled else "trades are open"
+
+    async def nothing_is_left() -> bool:
+        return not await left()
 
     try:
-        await eventually(none_is_open, within, poll=timedelta(seconds=0.5))
+        await eventually(nothing_is_left, within, poll=timedelta(seconds=0.5))
     except AssertionError:
-        return f"{await _open(stage)} orders are still open"
+        return await left()
     return ""
 
 
@@ -201,26 +192,27 @@ def _ledger(books: ledger.Books) -> evidence.Ledger:
 
 
 def _unasked(stage: Stage) -> Iterator[str]:
-    """Ends that are neither a kill, nor the orderly end of what was told to stop."""
+    """Processes that ended more often than they were made to, or in a way that nobody asked for."""
     for service in stage.fleet:
-        for at, code in service.deaths:
-            if code not in (0, -9):
-                yield f"{service.name} ended by itself with {code} at {at:.1f}"
+        if len(service.deaths) > service.asked or set(service.deaths) - {0, -signal.SIGKILL}:
+            ends = ", ".join(map(str, service.deaths))
+            yield f"{service.name} was ended {service.asked} times and ended with {ends}"
 
 
-def _spreads(engine: Engine, traps: list[Sprung], nemesis: Nemesis) -> dict[str, Spread]:
+def _figures(engine: Engine, traps: list[Sprung], nemesis: Nemesis) -> list[Figure]:
+    def resumed(caught: Iterable[figures.Caught]) -> Spread:
+        return Spread.of(figures.resumed(engine, caught))
+
     killed, frozen, stopped = (
-        Spread.of(figures.resumed(engine, figures.held(traps, action)))
-        for action in (Action.KILL, Action.FREEZE, Action.STOP)
+        resumed(figures.held(traps, action)) for action in (Action.KILL, Action.FREEZE, Action.STOP)
     )
-    return {
-        "orders of a killed worker resumed after": killed,
-        "orders of a frozen worker resumed after": frozen,
-        "orders of a stopped worker taken over after": stopped,
-        "orders whose hint Redis lost resumed after": Spread.of(
-            figures.resumed(engine, figures.forgotten(nemesis.struck))
-        ),
-        "accepting again, PostgreSQL being back, after": Spread.of(
-            timedelta(seconds=each) for each in nemesis.accepting_after
-        ),
-    }
+    lost = resumed(figures.forgotten(nemesis.struck))
+    accepting = Spread.of(nemesis.accepting_after)
+    ten, five, one = (timedelta(seconds=seconds) for seconds in (10, 5, 1))
+    return [
+        Figure("orders of a killed worker resumed after", ten, killed),
+        Figure("orders of a frozen worker resumed after", ten, frozen),
+        Figure("orders of a stopped worker taken over after", one, stopped),
+        Figure("orders whose hint Redis lost resumed after", ten, lost),
+        Figure("accepting again, PostgreSQL being back, after", five, accepting),
+    ]

@@ -11,6 +11,7 @@ import redis as blocking
 
 from orders.broker import StreamBroker
 from orders.domain.amounts import Amount
+from orders.domain.errors import StaleOrder
 from orders.domain.order import Order
 from orders.domain.quote import Landed, Outcome, Quote, Transaction
 from orders.feed import RedisFeed
@@ -47,6 +48,10 @@ class Holdings:
         else:
             self._steps.pop(order.id, None)
 
+    def lost(self, order: Order) -> None:
+        """Note that another has it."""
+        self._steps.pop(order.id, None)
+
     def released(self, holds: Sequence[Hold]) -> None:
         """Note what was let go of."""
         for hold in holds:
@@ -63,7 +68,11 @@ class WorkerStore(Wrapped):
         self._holdings = holdings
 
     async def save(self, order: Order, *, claim: int = 0) -> Order:
-        stored = await self._inner.save(order, claim=claim)
+        try:
+            stored = await self._inner.save(order, claim=claim)
+        except StaleOrder:
+            self._holdings.lost(order)
+            raise
         self._holdings.saved(stored)
         if claim:
             self._trap.passing(Point.CLAIMED)
@@ -83,6 +92,7 @@ class TrappedVenue(Wrapped):
     def __init__(self, inner: Venue, trap: Trap) -> None:
         super().__init__(inner, trap)
         self.dex = inner.dex
+        self._sent: set[str] = set()
 
     async def quote(self, input_mint: str, output_mint: str, amount_in: Amount) -> Quote:
         quote = await self._inner.quote(input_mint, output_mint, amount_in)
@@ -95,7 +105,9 @@ class TrappedVenue(Wrapped):
         return transaction
 
     async def send(self, transaction: Transaction) -> None:
-        self._trap.passing(Point.STORED_NOT_SENT)
+        if transaction.tx_hash not in self._sent:
+            self._trap.passing(Point.STORED_NOT_SENT)
+            self._sent.add(transaction.tx_hash)
         await self._inner.send(transaction)
         self._trap.passing(Point.SENT_NOT_REPLIED)
 

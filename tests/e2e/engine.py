@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +21,6 @@ from websockets.exceptions import ConnectionClosed
 
 from orders.queue import STREAM
 from services.cli.child import Child
-from services.cli.errors import Died
 from services.cli.ports import free_port
 from services.cli.scratch import Scratch
 from tests.eventually import eventually
@@ -65,13 +63,7 @@ class Service:
 
     def exit_code(self) -> int | None:
         """How it ended; None while it runs."""
-        told = ""
-        try:
-            self.child.check()
-        except Died as died:
-            told = str(died)
-        found = re.search(r"ended with exit code (-?\d+)", told)
-        return int(found[1]) if found else None
+        return self.child.exit_code
 
     async def metrics(self, name: str) -> dict[str, float]:
         """The values of a metric, by its labels as Prometheus writes them."""

@@ -10,8 +10,8 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from services.cli.redis import Redis
 from services.cli.servers import Servers
 from tests.e2e.engine import SELL_SOL, SHORT_LEASES, Engine, Service
 from tests.eventually import eventually
+from tests.exhaustion import no_connection_left
 
 AGAIN = timedelta(seconds=5)
 """Within which an API accepts again, once what it needs is back."""
@@ -169,40 +170,6 @@ async def test_who_is_timed_out_is_told_503_and_has_no_order_until_it_asks_again
     await engine.prove()
 
 
-@asynccontextmanager
-async def no_connection_left(engine: Engine) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """All of PostgreSQL's connections are taken, those of the engine's processes too.
-
-    Gives what frees them again.
-    """
-    async with AsyncExitStack() as taken:
-        connections: list[asyncpg.Connection] = []
-        first = await asyncpg.connect(engine.database_url)
-        taken.push_async_callback(first.close)
-
-        async def free() -> None:
-            await asyncio.gather(*(each.close() for each in connections))
-
-        async def take() -> None:
-            while True:
-                try:
-                    connections.append(await asyncpg.connect(engine.database_url))
-                except asyncpg.TooManyConnectionsError:
-                    return
-
-        ours = "FROM pg_stat_activity WHERE application_name = 'orders'"
-
-        async def none_of_ours() -> bool:
-            await first.execute(f"SELECT pg_terminate_backend(pid) {ours}")
-            await asyncio.gather(*(take() for _ in range(8)))
-            return bool(await first.fetchval(f"SELECT count(*) {ours}") == 0)
-
-        taken.push_async_callback(free)
-        await take()
-        await eventually(none_of_ours)
-        yield free
-
-
 async def test_without_a_connection_orders_are_refused_and_soon_after_accepted(
     engine: Engine,
 ) -> None:
@@ -210,7 +177,7 @@ async def test_without_a_connection_orders_are_refused_and_soon_after_accepted(
     before = await engine.place()
     await engine.until(before, "confirmed")
 
-    async with no_connection_left(engine) as free:
+    async with no_connection_left(engine.database_url) as free:
         during = await asyncio.gather(*(engine.ask(api, f"k{n}") for n in range(50)))
         await free()
         took = await accepting_again(engine, api)

@@ -65,13 +65,13 @@ async def test_what_comes_while_a_commit_is_in_flight_goes_into_the_next(disk: D
     first = asyncio.create_task(group("a"))
     await in_flight(disk, 1)
     others = [asyncio.create_task(group(value)) for value in ("b", "c", "d")]
-    await eventually(lambda: group.waiting == 3)
+    await eventually(lambda: len(group._waiting) == 3)
 
     disk.gate.set()
     await asyncio.gather(first, *others)
 
     assert disk.batches == [["a"], ["b", "c", "d"]]
-    assert group.waiting == 0
+    assert not group._waiting
 
 
 async def test_a_batch_holds_no_more_than_it_may(disk: Disk) -> None:
@@ -117,7 +117,7 @@ async def test_a_caller_that_is_cancelled_harms_no_other(disk: Disk) -> None:
     tasks = [asyncio.create_task(group(value)) for value in ("a", "b")]
     await in_flight(disk, 1)
     late = [asyncio.create_task(group(value)) for value in ("c", "d")]
-    await eventually(lambda: group.waiting == 2)
+    await eventually(lambda: len(group._waiting) == 2)
 
     tasks[0].cancel()
     late[0].cancel()

@@ -48,11 +48,6 @@ class Group(Generic[T, R]):
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    @property
-    def waiting(self) -> int:
-        """How many values wait for the next batch."""
-        return len(self._waiting)
-
     async def __call__(self, value: T) -> R:
         """Commit `value`; return when that is durable.
 

@@ -24,9 +24,11 @@ class Figure:
     spread: Spread
 
     def __str__(self) -> str:
+        if not self.spread.count:
+            return f"{self.what:<46} not measured"
         kept = "within" if self.spread.p99 <= self.promised else "BEYOND"
         promise = f"p99 {kept} {self.promised.total_seconds():g} s"
-        return f"{self.what:<46} {self.spread}; {promise if self.spread.count else 'UNKNOWN'}"
+        return f"{self.what:<46} {self.spread}; {promise}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-import asyncpg
 import httpx
 
 from tests.chaos import evidence, figures
@@ -46,7 +45,7 @@ RATES = {
     "null_status": 0.03,
 }
 """How often a call, or a trade, meets each trouble of the venues, all through the run."""
-LONGEST = 2
+LONGEST = 3
 """The load goes on until every fault has struck, up to so many times the orders asked for."""
 HISTORY = "history.jsonl"
 
@@ -78,7 +77,7 @@ async def _judged(
     nemesis = Nemesis(
         stage,
         Random(options.seed),
-        tell,
+        tell=tell,
         history=history,
         longest_freeze=timedelta(seconds=options.freeze),
         only=options.only,
@@ -95,7 +94,7 @@ async def _judged(
     async with load:
         loading = asyncio.create_task(load.run())
         while not loading.done():
-            await asyncio.sleep(nemesis.random.uniform(*options.every))
+            await asyncio.sleep(nemesis.dice.uniform(*options.every))
             await nemesis.strike()
             if not nemesis.unstruck() and load.asked >= options.orders:
                 load.stop()
@@ -143,14 +142,11 @@ async def _trouble(stage: Stage, rates: dict[str, float]) -> None:
 
 
 async def _open(stage: Stage) -> int:
-    connection = await asyncpg.connect(stage.servers.database_url)
-    try:
+    async with stage.postgres() as connection:
         count: int = await connection.fetchval(
             "SELECT count(*) FROM orders WHERE wake_at IS NOT NULL"
         )
-        return count
-    finally:
-        await connection.close()
+    return count
 
 
 async def _late(stage: Stage, within: timedelta) -> str:
@@ -207,7 +203,7 @@ def _figures(engine: Engine, traps: list[Sprung], nemesis: Nemesis) -> list[Figu
         resumed(figures.held(traps, action)) for action in (Action.KILL, Action.FREEZE, Action.STOP)
     )
     lost = resumed(figures.forgotten(nemesis.struck))
-    accepting = Spread.of(nemesis.accepting_after)
+    accepting = Spread.of(nemesis.postgres.accepting_after)
     ten, five, one = (timedelta(seconds=seconds) for seconds in (10, 5, 1))
     return [
         Figure("orders of a killed worker resumed after", ten, killed),

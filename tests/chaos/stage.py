@@ -7,6 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
+
+import asyncpg
+from redis.asyncio import Redis
 
 from orders.store.migrate import migrate
 from services.cli.scratch import Scratch
@@ -42,6 +46,21 @@ class Stage:
     proxies: dict[str, Proxy]
     """Between Redis and every API, and between Redis and every worker."""
     venue_url: str
+
+    @asynccontextmanager
+    async def redis(self) -> AsyncIterator[Redis]:
+        """A connection to Redis itself, past the proxies."""
+        async with Redis.from_url(self.servers.redis_url) as redis:
+            yield redis
+
+    @asynccontextmanager
+    async def postgres(self) -> AsyncIterator[Any]:
+        """A connection to PostgreSQL, of asyncpg's."""
+        connection = await asyncpg.connect(self.servers.database_url)
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     @property
     def ledger(self) -> Path:

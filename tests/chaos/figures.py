@@ -3,15 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from uuid import UUID
 
 from orders.domain.lifecycle import Status
 from tests.chaos.evidence import Engine, EventRow
+from tests.chaos.harm import Caught
 from tests.chaos.nemesis import Struck
 from tests.chaos.points import Action, Sprung
-
-Caught = tuple[datetime, UUID, int]
-"""When harm was done, an order that it met, and that order's last step then."""
 
 
 def resumed(engine: Engine, caught: Iterable[Caught]) -> Iterator[timedelta]:
@@ -45,7 +42,7 @@ def held(sprung: Sequence[Sprung], action: Action) -> Iterator[Caught]:
 def forgotten(struck: Sequence[Struck]) -> Iterator[Caught]:
     """What Redis held hints for when it lost them."""
     for each in struck:
-        yield from ((_instant(each.begun), order_id, seq) for order_id, seq in each.caught)
+        yield from each.caught
 
 
 def _instant(unix: float) -> datetime:

@@ -5,13 +5,12 @@ Faults are drawn like cards: each once before any comes again, in an order that 
 
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from uuid import UUID
 
-from tests.chaos.harm import NotStruck
+from tests.chaos.harm import Caught, NotStruck
 from tests.chaos.harm.postgres import Postgres
 from tests.chaos.harm.processes import Processes
 from tests.chaos.harm.redis import Redis
@@ -27,8 +26,8 @@ class Struck:
     name: str
     begun: float
     healed: float
-    caught: tuple[tuple[UUID, int], ...] = ()
-    """Orders that the queue held a hint for when Redis forgot it, and their last steps."""
+    caught: Sequence[Caught] = ()
+    """What the queue held a hint for when Redis forgot it."""
 
 
 class Nemesis:
@@ -68,7 +67,7 @@ class Nemesis:
             self._deck = self.dice.sample(list(self._faults), len(self._faults))
         name = self._deck.pop()
         begun = time.time()
-        self._redis.caught = ()
+        self._redis.caught = []
         try:
             await self._faults[name]()
         except NotStruck:

@@ -15,6 +15,7 @@ import httpx
 from tests.chaos import evidence, figures
 from tests.chaos.checker import check
 from tests.chaos.evidence import Engine, Evidence
+from tests.chaos.harm import Caught
 from tests.chaos.history import History, read_history
 from tests.chaos.load import Load
 from tests.chaos.nemesis import Nemesis
@@ -196,7 +197,7 @@ def _unasked(stage: Stage) -> Iterator[str]:
 
 
 def _figures(engine: Engine, traps: list[Sprung], nemesis: Nemesis) -> list[Figure]:
-    def resumed(caught: Iterable[figures.Caught]) -> Spread:
+    def resumed(caught: Iterable[Caught]) -> Spread:
         return Spread.of(figures.resumed(engine, caught))
 
     killed, frozen, stopped = (

@@ -220,7 +220,7 @@ def test_a_wait_is_from_the_harm_until_a_worker_takes_the_order_up(
 def test_what_was_held_is_told_apart_by_what_was_done() -> None:
     unix = AT.timestamp()
     killed = [Sprung(unix, "worker-0", Point.CLAIMED, Action.KILL, [(ORDER_ID, 2)])]
-    lost = [Struck("redis flushall", unix, unix + 1, ((ORDER_ID, 3),))]
+    lost = [Struck("redis flushall", unix, unix + 1, [(AT, ORDER_ID, 3)])]
 
     assert list(figures.held(killed, Action.KILL)) == [(AT, ORDER_ID, 2)]
     assert list(figures.held(killed, Action.FREEZE)) == []

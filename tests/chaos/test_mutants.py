@@ -38,6 +38,6 @@ async def test_without_the_sweep_what_redis_forgot_is_missed() -> None:
     missed = " ".join(
         v for each in done.verdicts if each.invariant == "I1" for v in each.violations
     )
-    lost = [order_id for each in done.struck for order_id, _ in each.caught]
+    lost = [order_id for each in done.struck for _, order_id, _ in each.caught]
     assert lost
     assert all(str(order_id) in missed for order_id in lost)

@@ -1120,7 +1120,7 @@ async def test_hints_as_young_as_the_oldest_that_is_left_are_not_forgotten(
     store: Store, elapse: Elapse
 ) -> None:
     lost = await received(store, id=an_id(1))
-    await elapse(SECOND * 3)
+    await elapse(SECOND / 2)
     kept = await received(store, id=an_id(2))
     assert kept.created_at is not None
 

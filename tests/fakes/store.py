@@ -160,7 +160,7 @@ class FakeStore:
         forgotten = [
             (wake_at, row)
             for wake_at, row in self._open()
-            if row.hints > 0 and (oldest is None or wake_at - self._lease < oldest - OVERTAKING)
+            if row.hints > 0 and (oldest is None or wake_at - self._lease < oldest)
         ]
         for wake_at, row in forgotten:
             row.hints, row.wake_at = 0, min(wake_at, self._clock.now())

@@ -187,12 +187,13 @@ WITH picked AS (
 ) {_TAKE}
 """
 
+# No grace here: after a loss it matters more to find all that is lost than to double a few hints
+# that overtook each other.
 FORGET_HINTS = """
 WITH picked AS MATERIALIZED (
     SELECT order_id FROM orders
     WHERE wake_at IS NOT NULL AND NOT held AND hints > 0
-      AND ($2::timestamptz IS NULL
-           OR wake_at < $2::timestamptz + $1::interval - interval '1 second')
+      AND ($2::timestamptz IS NULL OR wake_at < $2::timestamptz + $1::interval)
     ORDER BY order_id
     FOR UPDATE
 ), forgotten AS (

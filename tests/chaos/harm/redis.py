@@ -5,12 +5,11 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
-from uuid import UUID
 
-from tests.chaos.harm import Faults
+from tests.chaos.harm import Caught, Faults
 from tests.chaos.stage import Stage
 from tests.eventually import eventually
 
@@ -24,8 +23,8 @@ class Redis:
     def __init__(self, stage: Stage, dice: Random) -> None:
         self._stage = stage
         self._dice = dice
-        self.caught: tuple[tuple[UUID, int], ...] = ()
-        """Orders that it held a hint for when it last forgot everything, and their last steps."""
+        self.caught: list[Caught] = []
+        """What it held a hint for when it last forgot everything."""
 
     def faults(self) -> Faults:
         """Every fault by name."""
@@ -67,20 +66,21 @@ class Redis:
         finally:
             _signal(pids, signal.SIGCONT)
 
-    async def _waiting(self) -> tuple[tuple[UUID, int], ...]:
+    async def _waiting(self) -> list[Caught]:
         async with self._stage.postgres() as connection:
             rows = await connection.fetch(
                 "SELECT order_id, seq FROM orders WHERE wake_at IS NOT NULL AND NOT held"
                 " AND hints > 0"
             )
-        return tuple((row["order_id"], row["seq"]) for row in rows)
+        now = datetime.now(UTC)
+        return [(now, row["order_id"], row["seq"]) for row in rows]
 
     async def _found_again(self) -> None:
         """Wait until every order whose hint was lost was taken up: the figure is this fault's
         alone. If that takes too long, the figure shows it."""
 
         async def moved() -> bool:
-            seqs = dict(self.caught)
+            seqs = {order_id: seq for _, order_id, seq in self.caught}
             async with self._stage.postgres() as connection:
                 rows = await connection.fetch(
                     "SELECT order_id, seq FROM orders WHERE order_id = ANY ($1)", list(seqs)

@@ -8,8 +8,11 @@ LOCK := .venv.lock
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
 
+CHAOS := SEED ORDERS MINUTES EVERY FREEZE KEEP
+flag = --$(shell echo $(1) | tr A-Z a-z)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench clean venv
+.PHONY: help demo up test check chaos bench clean venv
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -32,6 +35,9 @@ check: venv ## format, lint, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy --strict
 	$(BIN)/lint-imports
+
+chaos: venv ## a whole engine under load and under faults, then judgement: SEED= ORDERS= MINUTES=
+	@$(BIN)/python -m tests.chaos $(foreach option,$(CHAOS),$(if $($(option)),$(call flag,$(option)) $($(option))))
 
 bench: venv ## measure orders a second
 	@$(BIN)/python -m benchmarks

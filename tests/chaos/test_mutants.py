@@ -39,5 +39,5 @@ async def test_without_the_sweep_what_redis_forgot_is_missed() -> None:
         v for each in done.verdicts if each.invariant == "I1" for v in each.violations
     )
     lost = [order_id for each in done.struck for _, order_id, _ in each.caught]
-    assert lost
-    assert all(str(order_id) in missed for order_id in lost)
+    # Not all of them: a hint may have been delivered, and not been acted on, when it was lost.
+    assert any(str(order_id) in missed for order_id in lost)

@@ -1,10 +1,9 @@
 """taskiq's stream broker, made to lose nothing that it need not and to outlive Redis."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, TypeAlias
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -13,15 +12,16 @@ from taskiq_redis import RedisStreamBroker
 
 from orders import observe
 from orders.cancelling import end
+from orders.consumer import Consumer, Entry, milliseconds
 from orders.flush import Flush
+from orders.pace import Pace
 from orders.ports import Clock
 from orders.queue import EPOCH, STREAM
-from orders.redis import options
+from orders.redis import Link, options
 
 GROUP = "workers"
-
-Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
-"""An entry's id and its fields."""
+FETCH_PACE, ACK_PACE = 0.001, 0.005
+"""Seconds between calls. Nobody waits for an acknowledgement."""
 
 
 class StreamBroker(RedisStreamBroker):
@@ -48,7 +48,7 @@ class StreamBroker(RedisStreamBroker):
             queue_name=stream,
             consumer_group_name=GROUP,
             consumer_id="0",  # a group that is made late still gets what was sent before it
-            xread_block=_milliseconds(tick),  # or an idle worker would miss its timer
+            xread_block=milliseconds(tick),  # or an idle worker would miss its timer
             max_connection_pool_size=8,
             **options(block=tick),
         )
@@ -58,9 +58,13 @@ class StreamBroker(RedisStreamBroker):
         self._reclaim_after = reclaim_after
         self._tick = tick
         self._redis = Redis(connection_pool=self.connection_pool)
-        self._acks: Flush[bytes] = Flush(self._acknowledge, self._unacknowledged)
+        self._consumer = Consumer(self._redis, stream, GROUP, self.consumer_name)
+        self._reading, self._acking = Link(self.connection_pool), Link(self.connection_pool)
+        self._acks: Flush[bytes] = Flush(self._acknowledge, self._unacknowledged, pace=ACK_PACE)
+        self._fetches = Pace(FETCH_PACE)
         self._in_flight: set[bytes] = set()
-        self._cursor: bytes | str = "0-0"
+        self._slot_free = asyncio.Event()
+        self._slot_free.set()
         self._next_reclaim = timedelta(0)
         self._fetched = clock.monotonic()
         self._living: asyncio.Task[None] | None = None
@@ -73,18 +77,19 @@ class StreamBroker(RedisStreamBroker):
         """
         if self._living:
             await end([self._living])
-        await self._acks.drain()
         await super().shutdown()
         await self._acks.drain()
         if self.is_worker_process:
             try:
-                await self._leave()
+                await self._consumer.leave()
             except (RedisError, OSError) as failure:
                 observe.redis_failed("leave", failure)
         await self.connection_pool.disconnect()
 
     def is_stuck(self, patience: timedelta = timedelta(seconds=30)) -> bool:
-        """Whether there are free slots and yet nothing was asked for, for so long."""
+        """Whether it listens, has free slots, and yet asked for nothing for so long."""
+        if self._living is None:
+            return False
         idle = self._clock.monotonic() - self._fetched
         return len(self._in_flight) < self._slots and idle > patience
 
@@ -94,6 +99,7 @@ class StreamBroker(RedisStreamBroker):
         What was fetched and not taken when the caller stops is handed back.
         """
         fetching: asyncio.Task[list[Entry]] | None = None
+        self._fetched = self._clock.monotonic()
         if self._living is None:  # until shutdown: what runs goes on when listening has ended
             self._living = asyncio.create_task(self._show_life())
         try:
@@ -110,15 +116,22 @@ class StreamBroker(RedisStreamBroker):
 
     def _ack(self, entry: bytes) -> Callable[[], Awaitable[None]]:
         async def ack() -> None:
-            self._in_flight.discard(entry)
+            self._forget([entry])
             self._acks([entry])
 
         return ack
 
+    def _forget(self, entries: Iterable[bytes]) -> None:
+        self._in_flight.difference_update(entries)
+        if len(self._in_flight) < self._slots:
+            self._slot_free.set()
+
     async def _fetch(self) -> list[Entry]:
-        """The next entries; none after a failure or an idle tick."""
+        """The next entries, once there is a slot; none after a failure or an idle tick."""
+        await self._slot_free.wait()
+        await self._fetches.wait()
         self._fetched = self._clock.monotonic()
-        free = max(1, self._slots - len(self._in_flight))
+        free = self._slots - len(self._in_flight)
         try:
             entries = await self._reclaim(free) or await self._read(free)
         except (RedisError, OSError) as failure:
@@ -128,17 +141,23 @@ class StreamBroker(RedisStreamBroker):
             await self._clock.sleep(self._tick)
             return []
         self._in_flight.update(entry for entry, _ in entries)
+        if len(self._in_flight) >= self._slots:
+            self._slot_free.clear()
         return entries
 
     async def _read(self, free: int) -> list[Entry]:
-        found: Any = await self._redis.xreadgroup(
-            self.consumer_group_name,
-            self.consumer_name,
-            {self.queue_name: ">"},
-            count=free,
-            block=self.block,
+        (found,) = await self._reading(
+            (
+                *("XREADGROUP", "GROUP", self.consumer_group_name, self.consumer_name),
+                *("COUNT", free, "BLOCK", self.block, "STREAMS", self.queue_name, ">"),
+            )
         )
-        return list(found[0][1]) if found else []
+        if not found:
+            return []
+        ((_, entries),) = found.items() if isinstance(found, dict) else found  # RESP3 or RESP2
+        return [
+            (entry, dict(zip(fields[::2], fields[1::2], strict=True))) for entry, fields in entries
+        ]
 
     async def _reclaim(self, free: int) -> list[Entry]:
         """Entries whose consumer gives no sign of life, when it is time to look for them."""
@@ -146,14 +165,7 @@ class StreamBroker(RedisStreamBroker):
         if now < self._next_reclaim:
             return []
         self._next_reclaim = now + self._tick
-        self._cursor, entries, *_ = await self._redis.xautoclaim(
-            self.queue_name,
-            self.consumer_group_name,
-            self.consumer_name,
-            min_idle_time=_milliseconds(self._reclaim_after),
-            start_id=self._cursor,
-            count=free,
-        )
+        entries = await self._consumer.reclaim(self._reclaim_after, free)
         return [entry for entry in entries if entry[0] not in self._in_flight]
 
     async def _show_life(self) -> None:
@@ -163,14 +175,7 @@ class StreamBroker(RedisStreamBroker):
             if not self._in_flight:
                 continue
             try:
-                await self._redis.xclaim(
-                    self.queue_name,
-                    self.consumer_group_name,
-                    self.consumer_name,
-                    min_idle_time=0,
-                    message_ids=list(self._in_flight),
-                    justid=True,
-                )
+                await self._consumer.show_life(self._in_flight)
             except (RedisError, OSError) as failure:
                 observe.redis_failed("show_life", failure)
 
@@ -196,53 +201,19 @@ class StreamBroker(RedisStreamBroker):
 
     async def _hand_back(self, entries: Sequence[Entry]) -> None:
         """Let anyone start what was fetched here. Else it is reclaimed, in its time."""
-        self._in_flight.difference_update(entry for entry, _ in entries)
+        self._forget(entry for entry, _ in entries)
         try:
-            await self._move(entries)
+            await self._consumer.give_back(entries)
         except (RedisError, OSError) as failure:
             observe.redis_failed("hand_back", failure)
-
-    async def _move(self, entries: Sequence[Entry]) -> None:
-        """Put entries at the end of the stream, where they are nobody's."""
-        if not entries:
-            return
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for entry, fields in entries:
-                pipe.xadd(self.queue_name, fields)  # type: ignore[arg-type]
-                pipe.xack(self.queue_name, self.consumer_group_name, entry)
-                pipe.xdel(self.queue_name, entry)
-            await pipe.execute()
-
-    async def _leave(self) -> None:
-        """Hand back what is still pending here: tasks that were not waited for, and entries
-        whose delivery was cut off.
-
-        Only then may the consumer go, since an entry that goes with it stays in the stream
-        and is never delivered again.
-        """
-        pending = await self._redis.xpending_range(
-            self.queue_name,
-            self.consumer_group_name,
-            min="-",
-            max="+",
-            count=10_000,
-            consumername=self.consumer_name,
-        )
-        for each in pending:
-            entry = each["message_id"]
-            kept: Any = await self._redis.xrange(self.queue_name, entry, entry)
-            await self._move(kept)
-        await self._redis.xgroup_delconsumer(
-            self.queue_name, self.consumer_group_name, self.consumer_name
-        )
 
     async def _acknowledge(self, entries: Sequence[bytes]) -> None:
         """Acknowledge and delete, both or neither: an entry that is acknowledged and still
         there could never be reclaimed."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.xack(self.queue_name, self.consumer_group_name, *entries)
-            pipe.xdel(self.queue_name, *entries)
-            await pipe.execute()
+        await self._acking.transaction(
+            ("XACK", self.queue_name, self.consumer_group_name, *entries),
+            ("XDEL", self.queue_name, *entries),
+        )
 
     def _unacknowledged(self, count: int, failure: Exception | None) -> None:
         """They will be delivered again, and dropped then: their orders have moved."""
@@ -252,7 +223,3 @@ class StreamBroker(RedisStreamBroker):
 def _tells_of_loss(failure: Exception) -> bool:
     """Whether the stream is gone, and its hints with it."""
     return isinstance(failure, ResponseError) and str(failure).startswith(("NOGROUP", "UNBLOCKED"))
-
-
-def _milliseconds(length: timedelta) -> int:
-    return int(length.total_seconds() * 1000)

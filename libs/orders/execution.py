@@ -10,6 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from orders import observe
+from orders.deadline import Deadline
 from orders.domain.errors import (
     Expired,
     FailureCode,
@@ -64,7 +65,7 @@ class Execution:
         self._fraction = fraction
         self._settle_for = settle_for
         self._settle_poll = settle_poll
-        self._venue_timeout = venue_timeout
+        self._venue_timeout = venue_timeout.total_seconds()
 
     async def run(self, order_id: UUID) -> None:
         """Take the order as far as it goes now. Safe to repeat, and to run twice at once.
@@ -92,7 +93,7 @@ class Execution:
         no other worker would choose, so it can be handed over."""
         number = 1 + int(self._fraction() * CLAIM_NUMBERS)
         try:
-            return await self._save(order.resume(), claim=number)
+            return await self._save(order.resume(), after=order, claim=number)
         except (StoreUnavailable, asyncio.CancelledError):
             self._leases.drop(Hold(order.id, order.lease + number))
             raise
@@ -101,7 +102,7 @@ class Execution:
         if order.crashes >= self._policy.crashes:
             if order.transaction is None:
                 detail = f"{order.crashes} workers in a row died over it"
-                await self._save(order.fail(FailureCode.POISON, detail))
+                await self._save(order.fail(FailureCode.POISON, detail), after=order)
                 return None
             if order.tries % 2:  # only every other visit risks the worker's life
                 observe.suspected(order)
@@ -123,10 +124,10 @@ class Execution:
     async def _store_step(self, order: Order, step: Order) -> Order | None:
         """The order as stored. A step that cannot be stored is a bug like any other."""
         try:
-            return await self._save(step)
+            return await self._save(step, after=order)
         except Unstorable as failure:
             other = self._met_bug(order, failure)
-            return await self._save(other) if other else None
+            return await self._save(other, after=order) if other else None
 
     async def _next(self, order: Order) -> Order | None:
         """The order after its next step; None when only time can tell what it is."""
@@ -159,22 +160,22 @@ class Execution:
     def _again(
         self,
         order: Order,
-        verb: Callable[[str, timedelta], Order],
+        verb: Callable[[str, timedelta, FailureCode], Order],
         code: FailureCode,
         detail: str,
     ) -> Order:
         tries = order.tries + 1
         if self._policy.is_exhausted(tries):
             return order.fail(code, f"given up after {tries} tries: {detail}")
-        return verb(detail, self._policy.wait(tries, self._fraction))
+        return verb(detail, self._policy.wait(tries, self._fraction), code)
 
-    def _in_time(self) -> asyncio.Timeout:
+    def _in_time(self) -> Deadline:
         """The time that one call to a venue may take. Raises `TimeoutError` past it."""
-        return asyncio.timeout(self._venue_timeout.total_seconds())
+        return Deadline(self._venue_timeout)
 
     async def _build(self, order: Order) -> Transaction:
         try:
-            async with self._in_time():
+            with self._in_time():
                 return await self._venue(order).build(order)
         except TimeoutError as late:
             raise Transient(f"{order.dex} did not build the trade in time") from late
@@ -213,18 +214,18 @@ class Execution:
     async def _send(self, venue: Venue, transaction: Transaction) -> None:
         """Send, and believe no error: only the venue's status decides from here on."""
         try:
-            async with self._in_time():
+            with self._in_time():
                 await venue.send(transaction)
         except Exception as failure:
-            observe.send_unknown(transaction, failure)
+            observe.venue_unknown("send", transaction, failure)
 
     async def _status(self, venue: Venue, transaction: Transaction) -> Outcome | None:
         """The venue's word, or None when it gave none."""
         try:
-            async with self._in_time():
+            with self._in_time():
                 return await venue.status(transaction)
         except Exception as failure:
-            observe.status_unknown(transaction, failure)
+            observe.venue_unknown("status", transaction, failure)
             return None
 
     async def _is_dead(self, venue: Venue, transaction: Transaction, seen: NotFound) -> bool:
@@ -243,7 +244,7 @@ class Execution:
     def _new_attempt(self, order: Order, code: FailureCode, detail: str) -> Order:
         if order.attempt >= self._policy.attempts:
             return order.fail(code, f"given up after {order.attempt} transactions: {detail}")
-        return order.reroute(detail)
+        return order.reroute(detail, code=code)
 
     def _venue(self, order: Order) -> Venue:
         venue = self._router.venues.get(order.dex or "")
@@ -251,8 +252,8 @@ class Execution:
             raise Expired(f"{order.dex} is not among this worker's venues")
         return venue
 
-    async def _save(self, order: Order, *, claim: int = 0) -> Order:
-        stored = await self._store.save(order, claim=claim)
+    async def _save(self, step: Order, *, after: Order, claim: int = 0) -> Order:
+        stored = await self._store.save(step, claim=claim)
         self._feed.publish(stored)
-        observe.moved(stored)
+        observe.moved(stored, since=after.updated_at)
         return stored

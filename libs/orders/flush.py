@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from orders.pace import Pace
+
 T = TypeVar("T")
 
 
 class Flush(Generic[T]):
-    """Hands batches of at most `most` to `send`, one at a time and in order.
+    """Hands batches of at most `most` to `send`, one at a time, in order, and no closer than
+    `pace` seconds.
 
     It never raises and never waits. What `send` fails to tell is given to `lose`, and so is
     what comes while `bound` items wait already.
@@ -21,11 +24,13 @@ class Flush(Generic[T]):
         *,
         most: int = 500,
         bound: int = 100_000,
+        pace: float = 0.001,
     ) -> None:
         self._send = send
         self._lose = lose
         self._most = most
         self._bound = bound
+        self._pace = Pace(pace)
         self._waiting: list[T] = []
         self._running: asyncio.Task[None] | None = None
 
@@ -45,6 +50,7 @@ class Flush(Generic[T]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                await self._pace.wait()
                 batch = self._waiting[: self._most]
                 del self._waiting[: self._most]
                 try:

@@ -54,15 +54,13 @@ class Placement:
         was stored. A hint that is lost, with this process or with the queue, is made up
         for by the sweep.
         """
-        keys = [
-            Key(kind, value)
-            for kind, value in (
-                (KeyKind.IDEMPOTENCY_KEY, idempotency_key),
-                (KeyKind.CLIENT_ORDER_ID, request.client_order_id),
-            )
-            if value is not None
-        ]
-        added = await self._store.add(self._order(request), keys, request.fingerprint)
+        keys = []
+        if idempotency_key is not None:
+            keys.append(Key(KeyKind.IDEMPOTENCY_KEY, idempotency_key))
+        if request.client_order_id is not None:
+            keys.append(Key(KeyKind.CLIENT_ORDER_ID, request.client_order_id))
+        fingerprint = request.fingerprint if keys else ""
+        added = await self._store.add(self._order(request), keys, fingerprint)
         if added.replayed:
             observe.replayed(added.order)
         else:
@@ -85,4 +83,4 @@ class Placement:
         assert order.created_at is not None, "the store answers with its own time"
         self._queue.enqueue([Hint(order.id, order.created_at)])
         self._feed.publish(order)
-        observe.moved(order)
+        observe.moved(order, since=None)

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from msgspec import Struct
+
 from orders.domain.amounts import Amount
 from orders.domain.lifecycle import Status
 from orders.domain.order import Order
@@ -73,16 +75,14 @@ class Key:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(Struct, frozen=True, gc=False):
     """What `Store.add` did: the order as stored, or the earlier one of the same key."""
 
     order: Order
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True, gc=False):
     """One row of an order's history. `data` is the part of the frame that varies by status."""
 
     order_id: UUID
@@ -108,16 +108,16 @@ class Filter:
     before: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(Struct, frozen=True, gc=False):
     """A word to the workers that an order wants looking at, as of the store's clock."""
 
     order_id: UUID
     at: datetime
+    traceparent: str | None = None
+    """The span that sent it, as W3C Trace Context writes it; None unless it is traced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True, gc=False):
     """A worker's claim on an order: only the lease with this number may step it."""
 
     order_id: UUID
@@ -132,6 +132,20 @@ class Horizon:
     """The time of the oldest hint it holds; None when it holds none."""
     lost: bool
     """Whether it has forgotten hints since it was last marked."""
+
+
+class Survey(Struct, frozen=True, gc=False):
+    """How the orders that are not final stand. Nothing is counted beyond 10,000."""
+
+    oldest_received: timedelta | None
+    """How long the oldest order that no worker has taken up has waited; None without any."""
+    oldest: timedelta | None
+    """The age of the oldest order; None when all are final."""
+    due: int
+    """Orders that were taken up before and want it again: their wait is over, or their worker's
+    lease."""
+    stuck: int
+    """Orders older than a minute whose transaction has no known outcome."""
 
 
 class Store(Protocol):
@@ -186,17 +200,17 @@ class Store(Protocol):
         """Make every order due that nobody holds and that waits on a hint, if the hint is
         older than `oldest`. Answers how many."""
 
-    async def history(self, order_id: UUID, from_seq: int = 1) -> list[Step]:
-        """An order's steps from `from_seq`, in order; empty when there are none."""
+    async def history(self, order_id: UUID) -> list[Step]:
+        """An order's steps, in order; empty when there are none."""
 
-    async def last_seqs(self, order_ids: Sequence[UUID]) -> dict[UUID, int]:
-        """The last step's number of each order that exists, in one read."""
+    async def ahead(self, known: Sequence[tuple[UUID, int]]) -> dict[UUID, int]:
+        """The last step's number of each order that has stepped beyond one that is known."""
 
     async def find(self, wanted: Filter, limit: int) -> list[Order]:
         """Orders, newest first. Their transactions carry no bytes."""
 
-    async def oldest_received(self) -> timedelta | None:
-        """How long the oldest order that no worker has taken up has waited."""
+    async def survey(self) -> Survey:
+        """How the orders that are not final stand. Takes none."""
 
     async def ping(self) -> None:
         """Answer if reachable and migrated."""
@@ -227,8 +241,7 @@ class Gap:
     """Something may have been missed: read the store."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True, gc=False):
     """A step as it is sent to clients."""
 
     seq: int

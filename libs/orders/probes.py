@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from prometheus_client import REGISTRY
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import json, raw
 
@@ -23,8 +23,10 @@ def probes(
         return _answer("missing", await missing())
 
     @routes.get("/metrics")
-    async def metrics(_: Request) -> HTTPResponse:
-        return raw(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> HTTPResponse:
+        """In OpenMetrics, which carries exemplars, to whoever accepts that."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return raw(encode(REGISTRY), content_type=content_type)
 
     return routes
 

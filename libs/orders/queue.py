@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from orders import observe
 from orders.flush import Flush
 from orders.ports import Hint, Horizon
+from orders.redis import Link
 
 STREAM = "order-engine:queue"
 EPOCH = "order-engine:epoch"
@@ -42,16 +43,20 @@ def encode(hint: Hint) -> bytes:
     """The task `TASK(order_id, hinted_at)`, the time in microseconds since 1970 UTC."""
     microseconds = (hint.at - _FIRST) // _MICROSECOND
     arguments = (str(hint.order_id), microseconds)
-    return msgspec.json.encode(_Message(hint.order_id.hex, TASK, {}, None, arguments, {}))
+    carried = {"traceparent": hint.traceparent} if hint.traceparent else {}
+    return msgspec.json.encode(_Message(hint.order_id.hex, TASK, {}, None, arguments, carried))
 
 
-def arguments(message: bytes) -> tuple[str, int] | None:
-    """What `TASK` was called with; None if this is not a message of ours."""
+def arguments(message: bytes) -> tuple[str, int, str | None] | None:
+    """What `TASK` was called with: order, time, `traceparent`. None if this is no such message."""
     try:
         decoded = _decode(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return decoded.args if decoded.task_name == TASK else None
+    if decoded.task_name != TASK:
+        return None
+    traceparent = decoded.kwargs.get("traceparent")
+    return (*decoded.args, traceparent if isinstance(traceparent, str) else None)
 
 
 def instant(microseconds: int) -> datetime:
@@ -64,6 +69,7 @@ class RedisQueue:
 
     def __init__(self, redis: Redis, *, stream: str = STREAM, epoch: str = EPOCH) -> None:
         self._redis = redis
+        self._link = Link(redis.connection_pool)
         self._stream = stream
         self._epoch = epoch
         self._flush: Flush[Hint] = Flush(self._send, self._lose)
@@ -97,10 +103,7 @@ class RedisQueue:
             observe.redis_failed("mark", failure)
 
     async def _send(self, hints: Sequence[Hint]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for hint in hints:
-                pipe.xadd(self._stream, {b"data": encode(hint)})
-            await pipe.execute()
+        await self._link(*[("XADD", self._stream, "*", "data", encode(hint)) for hint in hints])
 
     def _lose(self, count: int, failure: Exception | None) -> None:
         observe.hints_dropped(count)

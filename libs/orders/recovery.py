@@ -7,11 +7,15 @@ starve an order, whatever Redis says. Both rules stand in the store's `due` and 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeAlias
 from uuid import UUID
 
 from orders import observe
 from orders.cancelling import end
 from orders.ports import Clock, Hint, Horizon, Queue, Store
+
+Taking: TypeAlias = Callable[[], Awaitable[list[Hint]]]
 
 
 class Recovery:
@@ -49,7 +53,8 @@ class Recovery:
             observe.queue_lost(await self._store.forget_hints(horizon.oldest))
             await self._queue.mark()
         swept = await self._sweep_due(horizon)
-        return swept + self._hint(await self._store.overlooked(self._backstop_batch), "overlooked")
+        overlooked = partial(self._store.overlooked, self._backstop_batch)
+        return swept + len(await self._take(overlooked, "overlooked"))
 
     async def reconcile(self, run: Callable[[UUID], Awaitable[None]], at_once: int) -> int:
         """Ask the venues what became of submitted orders that nobody looks after, `at_once` at
@@ -78,13 +83,25 @@ class Recovery:
         began: datetime | None = None
         swept = 0
         while True:
-            hints = await self._store.due(horizon, self._batch, began)
-            swept += self._hint(hints, "due")
+            due = partial(self._store.due, horizon, self._batch, began)
+            hints = await self._take(due, "due")
+            swept += len(hints)
             if len(hints) < self._batch or self._clock.monotonic() >= end:
                 return swept
             began = began or hints[0].at
 
-    def _hint(self, hints: list[Hint], reason: str) -> int:
+    async def _take(self, taking: Taking, reason: str) -> list[Hint]:
+        """Hint at what is taken, even if the sweep is cancelled meanwhile, by a worker that stops:
+        what was taken counts as hinted."""
+        work = asyncio.ensure_future(self._hint(taking, reason))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait({work})
+            raise
+
+    async def _hint(self, taking: Taking, reason: str) -> list[Hint]:
+        hints = await taking()
         self._queue.enqueue(hints)
         observe.swept(len(hints), reason)
-        return len(hints)
+        return hints

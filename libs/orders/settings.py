@@ -99,6 +99,15 @@ def _rate(text: str) -> float:
     return value
 
 
+def _endpoint(text: str) -> str:
+    if text:
+        url = urlsplit(text)
+        _ = url.port
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError(text)
+    return text
+
+
 def _names(text: str) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip()) or None
 
@@ -107,6 +116,12 @@ def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError(text)
     return text.upper()
+
+
+def _format(text: str) -> str:
+    if text not in ("auto", "json", "text"):
+        raise ValueError(text)
+    return text
 
 
 class _Token(msgspec.Struct, forbid_unknown_fields=True):
@@ -157,6 +172,9 @@ class Settings:
     drain_seconds: timedelta = _seconds(
         "0.5", "How long a stopping worker finishes what it holds; then it hands the rest over"
     )
+    shutdown_seconds: timedelta = _seconds(
+        "5", "How long handing over and disconnecting may take after that; then the process ends"
+    )
     venues: tuple[str, ...] | None = _setting(
         "", _names, "names of venues, separated by commas", "Venues to ask; all when empty"
     )
@@ -203,7 +221,19 @@ class Settings:
     paper_seed: int | None = _setting(
         "", lambda text: int(text) if text else None, "an integer", "Makes simulated prices repeat"
     )
+    otel_exporter_otlp_endpoint: str = _setting(
+        "", _endpoint, "a URL that starts with http:// or https://", "Where traces go; empty: none"
+    )
+    otel_traces_sampler_arg: float = _setting(
+        "1", _rate, "a share from 0 to 1", "Share of orders that are traced"
+    )
     log_level: str = _setting("INFO", _level, "DEBUG, INFO, WARNING or ERROR", "How much is logged")
+    log_format: str = _setting(
+        "auto",
+        _format,
+        "auto, json or text",
+        "How lines are written; `auto` is text on a terminal, else JSON",
+    )
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -241,5 +271,6 @@ def _value(each: Any, environment: Mapping[str, str]) -> Any:
     try:
         return told["parse"](text)
     except (ValueError, OverflowError):
-        shown = "" if told["default"] is REQUIRED else f", not {text!r}"
+        is_secret = told["default"] is REQUIRED or "@" in text
+        shown = "" if is_secret else f", not {text!r}"
         raise BadSetting(f"{name}: expects {told['expects']}{shown}") from None

@@ -1,12 +1,10 @@
 """Waiting at the start for what a process cannot work without."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from orders import observe
 from orders.ports import Clock
-
-log = logging.getLogger("orders")
 
 EVERY = timedelta(seconds=1)
 
@@ -21,10 +19,10 @@ async def until_reachable(
             await reach()
         except Exception as failure:  # whatever it is, a later try may find it mended
             if tries % 5 == 0:
-                log.warning("start.waiting for=%s error=%r", name, str(failure))
+                observe.waited_for(name, failure)
             tries += 1
             await clock.sleep(EVERY)
         else:
             if tries:
-                log.warning("start.reached name=%s", name)
+                observe.reached(name)
             return

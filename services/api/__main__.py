@@ -1,9 +1,16 @@
 """`python -m services.api`: one API process."""
 
+import os
+import signal
 import sys
+from datetime import timedelta
 
+from orders import leaving
 from orders.settings import BadSetting, Settings
-from services.api.app import App, create_app
+from services.api.app import GRACE, App, create_app
+
+CLOSING = timedelta(seconds=1)
+"""How long an API may take to disconnect, once its requests have had their `GRACE`."""
 
 
 def main() -> None:
@@ -18,6 +25,13 @@ def main() -> None:
 
 def serve(settings: Settings, app: App) -> None:
     """Serve `app` in this process until told to stop."""
+    # Until Sanic listens to signals, and PID 1 of a container hears of none by itself.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+
+    @app.before_server_stop
+    async def stop(_: App) -> None:
+        leaving.within(GRACE + CLOSING)
+
     app.run(
         host=settings.api_host,
         port=settings.api_port,

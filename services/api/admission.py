@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from orders import observe
+from orders.domain.errors import StoreUnavailable
 from orders.ports import Store
 from services.api.errors import Code, Problem
 
@@ -19,8 +21,14 @@ class Admission:
         self._age = timedelta(0)
 
     async def look(self) -> None:
-        """Read how long the oldest received order has waited."""
-        self._age = await self._store.oldest_received() or timedelta(0)
+        """Read how the open orders stand, and how long the oldest received one has waited."""
+        try:
+            survey = await self._store.survey()
+        except StoreUnavailable:
+            observe.unsurveyed()
+            raise
+        self._age = survey.oldest_received or timedelta(0)
+        observe.surveyed(survey)
 
     def check(self, waiting: int) -> None:
         """Raise `Problem` unless one more order may come in beside the `waiting` ones: all that

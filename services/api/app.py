@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from redis.asyncio import Redis
 from sanic import HTTPResponse, Request, Sanic
 
-from orders import logs, memory, observe
+from orders import VERSION, logs, memory, observe
 from orders.clock import SystemClock
 from orders.domain.errors import StoreUnavailable
 from orders.feed import RedisFeed, RedisWatching
@@ -22,6 +22,7 @@ from orders.queue import RedisQueue
 from orders.redis import pool
 from orders.settings import Settings
 from orders.store import PostgresStore
+from orders.tracing import Traces, traced
 from orders.waiting import until_reachable
 from services.api.admission import Admission
 from services.api.docs import docs
@@ -31,6 +32,8 @@ from services.api.stream import Streams
 
 LOOK_EVERY = timedelta(seconds=1)
 REFILL_EVERY = timedelta(seconds=3)
+GRACE = timedelta(seconds=5)
+"""How long requests under way may take when the process is told to stop."""
 MAX_BODY_BYTES = 64 * 1024
 HUNG_UP = 499  # nginx's code for a client that did not wait; Sanic would have it count as 500
 
@@ -47,6 +50,7 @@ class Parts:
     queue: RedisQueue
     feed: RedisFeed
     watching: RedisWatching
+    traces: Traces
 
 
 def create_app(settings: object = None) -> App:
@@ -59,10 +63,11 @@ def create_app(settings: object = None) -> App:
 
 
 def make(settings: Settings) -> Parts:
-    """The parts, not yet connected to anything."""
+    """The parts, not yet connected to anything. Raises `BadSetting`."""
+    clock = SystemClock()
     redis = Redis.from_pool(pool(settings.redis_url))
     return Parts(
-        clock=SystemClock(),
+        clock=clock,
         store=PostgresStore(
             settings.database_url,
             pool_size=settings.database_pool_size,
@@ -71,13 +76,16 @@ def make(settings: Settings) -> Parts:
         redis=redis,
         queue=RedisQueue(redis),
         feed=RedisFeed(redis),
-        watching=RedisWatching(redis),
+        watching=RedisWatching(redis, clock=clock),
+        traces=traced(settings, "order-engine-api"),
     )
 
 
 def join(settings: Settings, parts: Parts) -> App:
     """An API of these parts."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
+    observe.running(VERSION)
+    observe.serving()
     app = Sanic("order-engine-api", configure_logging=False)
     app.config.update(
         REQUEST_MAX_SIZE=MAX_BODY_BYTES,
@@ -85,11 +93,12 @@ def join(settings: Settings, parts: Parts) -> App:
         AUTO_EXTEND=False,
         MOTD=False,
         KEEP_ALIVE_TIMEOUT=75,
-        GRACEFUL_SHUTDOWN_TIMEOUT=5.0,
+        GRACEFUL_SHUTDOWN_TIMEOUT=GRACE.total_seconds(),
         WEBSOCKET_MAX_SIZE=4096,
+        WEBSOCKET_PING_INTERVAL=0,  # see `line.BEATS_A_PING`
     )
     app.error_handler.add(Exception, respond)
-    _measure(app)
+    _measure(app, parts.traces)
 
     clock, store, watching = parts.clock, parts.store, parts.watching
     periodic = Periodic(clock=clock)
@@ -99,10 +108,11 @@ def join(settings: Settings, parts: Parts) -> App:
         clock=clock,
         heartbeat=settings.heartbeat_socket_seconds,
         patience=settings.slow_consumer_seconds,
+        traces=parts.traces,
     )
     placement = Placement(
-        store=store,
-        queue=parts.queue,
+        store=parts.traces.store(store),
+        queue=parts.traces.queue(parts.queue),
         feed=parts.feed,
         clock=clock,
         random_bits=random.getrandbits,
@@ -133,10 +143,12 @@ def join(settings: Settings, parts: Parts) -> App:
     @app.before_server_start
     async def start(_: App) -> None:
         await store.open()
-        await until_reachable("PostgreSQL", store.ping, clock=clock)
+        await until_reachable("PostgreSQL", store.check, clock=clock)
         periodic.keep("listen", timedelta(seconds=0.5), watching.listen)
         periodic.start("look", LOOK_EVERY, admission.look)
+        periodic.start("backlog", LOOK_EVERY, parts.queue.horizon)
         periodic.start("refill", REFILL_EVERY, streams.refill)
+        periodic.start("pulse", streams.pulse.every, streams.pulse.tick)
         memory.settle()
 
     @app.before_server_stop
@@ -151,20 +163,28 @@ def join(settings: Settings, parts: Parts) -> App:
         await parts.queue.drain()
         await parts.feed.drain()
         await parts.redis.aclose()
+        await asyncio.to_thread(parts.traces.close)
 
     return app
 
 
-def _measure(app: App) -> None:
-    @app.on_request
-    async def begin(request: Request) -> None:
-        request.ctx.begun = perf_counter()
-
+def _measure(app: App, traces: Traces) -> None:
     @app.on_response  # type: ignore[untyped-decorator]
     async def end(request: Request, response: HTTPResponse) -> None:
         route = request.route.path if request.route else "none"
-        took = timedelta(seconds=perf_counter() - getattr(request.ctx, "begun", perf_counter()))
-        observe.responded(route, HUNG_UP if _is_gone(request) else response.status, took)
+        begun = getattr(request.stream, "perft0", None)  # not if the head made no sense
+        took = timedelta(seconds=perf_counter() - begun if begun else 0)
+        code = HUNG_UP if _is_gone(request) else response.status
+        order_id = getattr(request.ctx, "order_id", None)
+        observe.responded(route, code, took, order_id)
+        if order_id:
+            traces.placed(
+                order_id,
+                took,
+                code,
+                request.headers.get("traceparent"),
+                replayed=request.ctx.is_replay,
+            )
 
 
 def _is_gone(request: Request) -> bool:

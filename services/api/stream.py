@@ -5,11 +5,9 @@ missing between two steps of the feed is read from the store.
 """
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-import msgspec
 from sanic import Blueprint, Request, Websocket
 from sanic.exceptions import WebsocketClosed
 from websockets.exceptions import ConnectionClosed
@@ -17,21 +15,21 @@ from websockets.exceptions import ConnectionClosed
 from orders import observe, wire
 from orders.domain.errors import StoreUnavailable
 from orders.feed import RedisWatching, Watcher
-from orders.ports import Clock, Frame, Gap, Step, Store
+from orders.ports import Clock, Gap, Step, Store
+from orders.tracing import Traces
 from services.api import schemas
 from services.api.errors import Problem
+from services.api.line import TOO_SLOW, Deaf, Line, Pulse, close
 
 DONE = 1000
 BROKEN = 1011
 RESTARTING = 1012
 MALFORMED_ID = 4400
 ORDER_NOT_FOUND = 4404
-TOO_SLOW = 4408
 
+REFILL_AT_ONCE = 500
 MAX_SEQ = 2**31 - 1  # PostgreSQL's INT
 MAX_REASON = 123  # bytes; RFC 6455, section 5.5: 125 with the code
-GRACE = timedelta(seconds=1)
-"""How long a client may take to be told that its stream is closed."""
 
 
 class Streams:
@@ -48,15 +46,17 @@ class Streams:
         clock: Clock,
         heartbeat: timedelta,
         patience: timedelta,
+        traces: Traces,
         retry: timedelta = timedelta(seconds=0.5),
     ) -> None:
         self._store = store
         self._watching = watching
         self._clock = clock
-        self._heartbeat = heartbeat
-        self._patience = patience
+        self.pulse = Pulse(heartbeat, patience)
         self._retry = retry
+        self._traces = traces
         self._open: set[Websocket] = set()
+        self._deaf = Deaf()
         self._is_closing = False
 
     def routes(self) -> Blueprint:
@@ -66,42 +66,42 @@ class Streams:
         @routes.websocket("/<order_id:str>")  # type: ignore[untyped-decorator]
         async def stream(request: Request, socket: Websocket, order_id: str) -> None:
             self._open.add(socket)
+            socket.assembler = self._deaf  # type: ignore[assignment]
             observe.socket_opened()
             code = DONE
-            ignoring = asyncio.create_task(_ignore(socket))
             try:
                 code, reason = await self._serve(request, socket, order_id)
-                await _close(socket, code, reason)
+                await close(socket, code, reason)
             except (ConnectionClosed, WebsocketClosed):
                 pass
             except Exception as bug:  # Sanic would close with 1000, as if all had been told
                 code = BROKEN
                 observe.request_failed(request.path, bug)
-                await _close(socket, code, "a bug, which was logged; come back with fromSeq")
+                await close(socket, code, "a bug, which was logged; come back with fromSeq")
             finally:
-                ignoring.cancel()
                 self._open.discard(socket)
                 observe.socket_closed(code)
 
         return routes
 
     async def refill(self) -> None:
-        """Tell watchers of steps that the feed lost, found by one read of every watched order
-        that has been quiet since the last call."""
+        """Tell watchers of steps that the feed lost, found by reading every watched order that has
+        been quiet since the last call: so many at a time, for others to have their turn."""
         watchers = [watcher for watcher in self._watching.watchers() if watcher.was_quiet()]
-        if not watchers:
-            return
-        stored = await self._store.last_seqs(list({watcher.order_id for watcher in watchers}))
-        for watcher in watchers:
-            last = stored.get(watcher.order_id, 0)
-            if last > watcher.last_seq:
-                watcher.last_seq = last
-                watcher.tell(Gap())
+        for start in range(0, len(watchers), REFILL_AT_ONCE):
+            some = watchers[start : start + REFILL_AT_ONCE]
+            ahead = await self._store.ahead([(each.order_id, each.last_seq) for each in some])
+            if not ahead:
+                continue
+            for watcher in some:
+                if (last := ahead.get(watcher.order_id, 0)) > watcher.last_seq:
+                    watcher.last_seq = last
+                    watcher.tell(Gap())
 
     async def close(self) -> None:
         """Ask every client to come back, to another process."""
         self._is_closing = True
-        closing = (_close(socket, RESTARTING, "restarting") for socket in list(self._open))
+        closing = (close(socket, RESTARTING, "restarting") for socket in list(self._open))
         await asyncio.gather(*closing, return_exceptions=True)
 
     async def _serve(self, request: Request, socket: Websocket, given: str) -> tuple[int, str]:
@@ -113,49 +113,43 @@ class Streams:
             return MALFORMED_ID, said.encode("ascii", "backslashreplace").decode()[:MAX_REASON]
         if self._is_closing:
             return RESTARTING, "restarting"
-        with self._watching.watch(order_id) as watcher:
+        with self._watching.watch(order_id) as watcher, self._traces.stream(watcher):
             steps = await self._history(order_id)
             if not steps:
                 return ORDER_NOT_FOUND, "no such order"
+            line = Line(socket, watcher, self.pulse)
+            self.pulse.add(line)
             try:
-                await self._follow(socket, watcher, steps, seq)
+                async with line.patience:
+                    await self._follow(line, watcher, steps, seq)
             except TimeoutError:
                 return TOO_SLOW, "too slow; come back with fromSeq"
+            finally:
+                self.pulse.remove(line)
         return DONE, "final"
 
-    async def _follow(
-        self, socket: Websocket, watcher: Watcher, steps: list[Step], seq: int
-    ) -> None:
+    async def _follow(self, line: Line, watcher: Watcher, steps: list[Step], seq: int) -> None:
         """Send every step from `seq` on, until the final one is sent."""
-        seen, final = await self._replay(socket, watcher, steps, seq - 1)
+        seen, final = await self._replay(line, watcher, steps, seq - 1)
         while not final:
-            told = await self._next(watcher)
+            told = await watcher.next()
             if told is None:
-                beat = {"type": "heartbeat", "seq": watcher.last_seq}
-                await self._send(socket, msgspec.json.encode(beat))
+                await line.beat()
             elif isinstance(told, Gap) or told.seq > seen + 1:
                 steps = await self._history(watcher.order_id)
                 before = seen
-                seen, final = await self._replay(socket, watcher, steps, seen)
+                seen, final = await self._replay(line, watcher, steps, seen)
                 if seen > before:
                     observe.gap_refilled()
             else:
                 if told.seq > seen:
-                    await self._send(socket, told.body)
+                    await line.send(told.body)
                     seen = told.seq
                 final = told.is_final  # also of a step before the first that is wanted
                 watcher.last_seq = max(watcher.last_seq, told.seq)
 
-    async def _next(self, watcher: Watcher) -> Frame | Gap | None:
-        """What is told next; None when it is time for a heartbeat."""
-        try:
-            async with asyncio.timeout(self._heartbeat.total_seconds()):
-                return await anext(watcher)
-        except TimeoutError:
-            return None
-
     async def _replay(
-        self, socket: Websocket, watcher: Watcher, steps: list[Step], seen: int
+        self, line: Line, watcher: Watcher, steps: list[Step], seen: int
     ) -> tuple[int, bool]:
         """Send what the store has beyond `seen`. Answers the last step and whether it is final.
 
@@ -163,7 +157,7 @@ class Streams:
         """
         for step in steps:
             if step.seq > seen:
-                await self._send(socket, wire.replayed(step).body)
+                await line.send(wire.replayed(step).body)
         if not steps:  # a standby that lags behind: it will know more soon
             return seen, False
         last = steps[-1]
@@ -179,11 +173,6 @@ class Streams:
                 observe.tick_failed("replay", failure)
                 await self._clock.sleep(self._retry)
 
-    async def _send(self, socket: Websocket, body: bytes) -> None:
-        """Send a text frame. Raises `TimeoutError` when the client does not take it."""
-        async with asyncio.timeout(self._patience.total_seconds()):
-            await socket.send(body.decode())
-
 
 def _from_seq(given: str | None) -> int:
     """The first step that is wanted: 1 unless told. Raises `ValueError`."""
@@ -193,22 +182,3 @@ def _from_seq(given: str | None) -> int:
     if not 1 <= seq <= MAX_SEQ:
         raise ValueError(f"fromSeq must be an integer from 1 to {MAX_SEQ}, not {given[:32]!r}")
     return seq
-
-
-async def _close(socket: Websocket, code: int, reason: str) -> None:
-    """Close with `code`. A client that reads too slowly finds it behind what it has not read.
-
-    Sanic's own `close` waits for such a client, and for the send that it blocks.
-    """
-    if code != TOO_SLOW:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE.total_seconds()):
-                return await socket.close(code, reason)
-    socket.fail_connection(code, reason)
-
-
-async def _ignore(socket: Websocket) -> None:
-    """Take what the client says: while a message waits, Sanic reads no pong and no end."""
-    with suppress(ConnectionClosed, WebsocketClosed):
-        while True:
-            await socket.recv()

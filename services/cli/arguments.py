@@ -5,10 +5,12 @@ import argparse
 import os
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from services.cli.errors import CliError
 
 URL = "http://127.0.0.1:8000"
+WORKER_URL = "http://127.0.0.1:8001"  # as `up` has it
 
 ABOUT = """\
 Order Engine: takes an order, finds the best venue, executes it, and tells every step.
@@ -25,6 +27,7 @@ Talk to an engine that runs:
 
 Look after one:
 
+  top        what it does, live: rates, queue, latency, DEX shares, failures
   migrate    bring a database's tables up to date
 """
 
@@ -34,6 +37,7 @@ examples:
   order-engine up
   order-engine submit SOL USDC 1000000000 --watch
   order-engine watch 019aab3c-6f0e-7c53-9d0a-3f6a4f1d2b7e --url https://orders.example
+  order-engine top --worker http://10.0.0.7:9100 --worker http://10.0.0.8:9100
   order-engine COMMAND --help
 
 exit codes: 0 done, 1 failed (the reason is on stderr), 2 wrong use, 130 interrupted
@@ -70,6 +74,7 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     _up_arguments(add("up", _up, f"Run a whole engine until Ctrl-C.\n\n{SERVERS}"))
     _submit_arguments(add("submit", _submit, "Place an order and print its id."))
     _watch_arguments(add("watch", _watch, "Print an order's steps as they happen, to the last."))
+    _top_arguments(add("top", _top, "Show what a running engine does, until Ctrl-C."))
     _migrate_arguments(add("migrate", _migrate, "Bring a database's tables up to date."))
     return parser.parse_args(arguments)
 
@@ -131,6 +136,34 @@ def _watch(wanted: Namespace) -> int:
     return watch.run(wanted.order_id, url=wanted.url, from_seq=wanted.from_seq)
 
 
+def _top_arguments(command: ArgumentParser) -> None:
+    command.add_argument(
+        "--api",
+        action="append",
+        type=_process_url,
+        metavar="URL",
+        help=f"of an API, {URL} unless given; may be repeated",
+    )
+    command.add_argument(
+        "--worker",
+        action="append",
+        type=_process_url,
+        metavar="URL",
+        help=f"of a worker's metrics, {WORKER_URL} unless given; may be repeated",
+    )
+    command.add_argument(
+        "--every", type=_pause, default=1, metavar="SECONDS", help="between looks, 1 unless given"
+    )
+    command.add_argument("--once", action="store_true", help="look twice, print one frame, and end")
+
+
+def _top(wanted: Namespace) -> int:
+    from services.cli.top import live
+
+    apis, workers = wanted.api or [URL], wanted.worker or [WORKER_URL]
+    return live.run(apis, workers, every=wanted.every, once=wanted.once)
+
+
 def _migrate_arguments(command: ArgumentParser) -> None:
     command.add_argument(
         "--database-url", metavar="URL", help="$DATABASE_URL unless given (it may hold a password)"
@@ -155,4 +188,25 @@ def _url_argument(command: ArgumentParser) -> None:
 def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise argparse.ArgumentTypeError(f"{text} does not start with http:// or https://")
+    try:
+        has_host = bool(urlsplit(text).hostname and urlsplit(text).port != 0)
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise argparse.ArgumentTypeError(f"{text} names no host, or a port that cannot be")
     return text.rstrip("/")
+
+
+def _process_url(text: str) -> str:
+    """The address of its metrics will do."""
+    return _url(text).removesuffix("/metrics").rstrip("/")
+
+
+def _pause(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0.2 <= seconds <= 60:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0.2 to 60 seconds")
+    return seconds

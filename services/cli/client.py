@@ -41,7 +41,7 @@ async def place(url: str, order: NewOrder, *, idempotency_key: str | None = None
         async with httpx.AsyncClient(base_url=url, trust_env=is_remote(url)) as http:
             answer = await http.post("/api/orders/execute", json=order.body(), headers=headers)
     except (httpx.TransportError, httpx.InvalidURL) as error:
-        raise CliError(f"no answer from {url}: {error or type(error).__name__}") from error
+        raise CliError(f"no answer from {url}: {str(error) or type(error).__name__}") from error
     if answer.status_code != httpx.codes.CREATED:
         raise CliError(_problem(answer))
     return str(answer.json()["orderId"])

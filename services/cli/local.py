@@ -42,7 +42,9 @@ class Engine:
 
 
 @contextmanager
-def engine(*, api_port: int | None = None, tell: Tell = print) -> Iterator[Engine]:
+def engine(
+    *, api_port: int | None = None, worker_port: int | None = None, tell: Tell = print
+) -> Iterator[Engine]:
     """Ready to take orders. Settings of the engine pass through from the environment."""
     with Scratch() as scratch:
         database_url, redis_url, servers = _servers(scratch, tell)
@@ -50,7 +52,7 @@ def engine(*, api_port: int | None = None, tell: Tell = print) -> Iterator[Engin
         tell(f"tables       {', '.join(applied) or 'are up to date'}")
         urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
         api_url = f"http://127.0.0.1:{api_port or free_port()}"
-        worker_url = f"http://127.0.0.1:{free_port()}"
+        worker_url = f"http://127.0.0.1:{worker_port or free_port()}"
         api = _service(scratch, "api", urls | _address("API", api_url))
         worker = _service(scratch, "worker", urls | _address("WORKER_PROBE", worker_url))
         try:

@@ -11,12 +11,16 @@ PAUSE = 0.3  # seconds
 
 
 def run(port: int) -> int:
-    """Ends with 0 when told to stop; raises `Died` when a process of the engine ends by itself."""
+    """The worker's metrics are one port above the API, if that is free.
+
+    Ends with 0 when told to stop; raises `Died` when a process of the engine ends by itself.
+    """
     if not is_free(port):
         taken, port = port, free_port()
         print(f"Port {taken} is taken, so the API listens on {port}.")
     try:
-        with engine(api_port=port) as running:
+        above = port + 1 if port < 65535 and is_free(port + 1) else None
+        with engine(api_port=port, worker_port=above) as running:
             print(_welcome(running), flush=True)
             while True:
                 running.check()
@@ -46,6 +50,10 @@ Place an order:
 Follow it, with the orderId from the answer (any WebSocket client does: {stream_url(api)}/ORDER_ID):
 
   .venv/bin/python -m services.cli watch ORDER_ID --url {api}
+
+Watch the engine:
+
+  .venv/bin/python -m services.cli top --api {api} --worker {running.worker_url}
 
 Or both at once:
 

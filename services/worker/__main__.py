@@ -11,6 +11,7 @@ import sys
 
 import uvloop
 
+from orders import leaving
 from orders.broker import StreamBroker
 from orders.cancelling import end
 from orders.settings import BadSetting, Settings
@@ -34,8 +35,13 @@ async def work(settings: Settings, broker: StreamBroker) -> None:
     broker.is_worker_process = True
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        leaving.within(settings.drain_seconds + settings.shutdown_seconds)
+
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stopping.set)
+        loop.add_signal_handler(signum, stop)
     receiver = LeanReceiver(
         broker,
         max_async_tasks=settings.worker_concurrency,

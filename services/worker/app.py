@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from redis.asyncio import Redis
 from taskiq import TaskiqEvents, TaskiqState
 
-from orders import logs, memory
+from orders import VERSION, logs, memory, observe
 from orders.broker import StreamBroker
 from orders.clock import SystemClock
 from orders.domain.errors import StoreUnavailable
@@ -26,6 +27,7 @@ from orders.redis import pool
 from orders.routing import Router
 from orders.settings import BadSetting, Settings
 from orders.store import PostgresStore
+from orders.tracing import Traces, traced
 from orders.venues import create
 from orders.venues.paper import PaperOptions
 from orders.waiting import until_reachable
@@ -45,6 +47,7 @@ class Parts:
     queue: RedisQueue
     feed: RedisFeed
     venues: Mapping[str, Venue]
+    traces: Traces
 
 
 def create_broker(settings: Settings | None = None) -> StreamBroker:
@@ -79,20 +82,24 @@ def make(settings: Settings) -> Parts:
         queue=RedisQueue(redis),
         feed=RedisFeed(redis),
         venues=_venues(settings, clock),
+        traces=traced(settings, "order-engine-worker"),
     )
 
 
 def join(settings: Settings, parts: Parts) -> StreamBroker:
     """The broker of a worker of these parts."""
-    logs.configure(settings.log_level)
-    clock, store, queue = parts.clock, parts.store, parts.queue
+    logs.configure(settings.log_level, settings.log_format)
+    observe.running(VERSION)
+    clock, store, queue, traces = parts.clock, parts.store, parts.queue, parts.traces
     periodic = Periodic(clock=clock)
     leases = Leases(store=store)
-    recovery = Recovery(store=store, queue=queue, clock=clock)
+    recovery = Recovery(store=store, queue=traces.queue(queue), clock=clock)
     execution = Execution(
-        store=store,
+        store=traces.store(store),
         feed=parts.feed,
-        router=Router(venues=parts.venues, clock=clock, timeout=settings.quote_timeout_seconds),
+        router=Router(
+            venues=traces.venues(parts.venues), clock=clock, timeout=settings.quote_timeout_seconds
+        ),
         leases=leases,
         clock=clock,
         policy=settings.policy,
@@ -102,7 +109,13 @@ def join(settings: Settings, parts: Parts) -> StreamBroker:
         venue_timeout=settings.venue_timeout_seconds,
     )
     visits = Visits(execution.run)
-    register(parts.broker, run=visits, clock=clock)
+    observe.working(settings.worker_concurrency, visits.__len__, parts.venues)
+
+    async def run(order_id: UUID, traceparent: str | None = None) -> None:
+        with traces.visit(order_id, traceparent):
+            await visits(order_id)
+
+    register(parts.broker, run=run, clock=clock)
     serving = asyncio.Event()
 
     async def missing() -> list[str]:
@@ -126,12 +139,12 @@ def join(settings: Settings, parts: Parts) -> StreamBroker:
 
     async def start(_: TaskiqState) -> None:
         await store.open()
-        await until_reachable("PostgreSQL", store.ping, clock=clock)
+        await prober.start()
+        await until_reachable("PostgreSQL", store.check, clock=clock)
         await until_reachable("Redis", parts.redis.ping, clock=clock)
         periodic.start("heartbeat", settings.heartbeat_seconds, leases.beat)
-        await prober.start()
         with suppress(StoreUnavailable):  # gone again: what is left is the sweep's
-            await recovery.reconcile(visits, settings.worker_concurrency)
+            await recovery.reconcile(run, settings.worker_concurrency)
         serving.set()
         periodic.start("sweep", settings.sweep_seconds, recovery.sweep)
         memory.settle()
@@ -146,6 +159,7 @@ def join(settings: Settings, parts: Parts) -> StreamBroker:
         await queue.drain()
         await parts.feed.drain()
         await parts.redis.aclose()
+        await asyncio.to_thread(traces.close)
 
     parts.broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, start)
     parts.broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, stop)

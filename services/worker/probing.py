@@ -18,12 +18,7 @@ class ProbeServer:
 
     async def start(self) -> None:
         """Listen. Raises `OSError` when the port is taken."""
-        server: Any = await self._app.create_server(host=self._host, port=self._port)
-        await server.startup()
-        await server.before_start()
-        await server.after_start()
-        await server.start_serving()
-        self._server = server
+        self._server = await listen(self._app, host=self._host, port=self._port)
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -34,3 +29,13 @@ class ProbeServer:
         closed = self._server.close()
         if closed:
             await closed
+
+
+async def listen(app: Sanic[Any, Any], *, host: str, port: int) -> Any:
+    """Serve `app` on this loop, and answer the server. Raises `OSError` when the port is taken."""
+    server: Any = await app.create_server(host=host, port=port)
+    await server.startup()
+    await server.before_start()
+    await server.after_start()
+    await server.start_serving()
+    return server

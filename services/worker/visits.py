@@ -15,6 +15,9 @@ class Visits:
         self._run = run
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def __len__(self) -> int:
+        return len(self._tasks)
+
     async def __call__(self, order_id: UUID) -> None:
         task = asyncio.current_task()
         assert task is not None

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RANDOM_BITS = 74
+_MILLISECOND = timedelta(milliseconds=1)
+_LOW = (1 << 62) - 1
 
 
 def uuid7(at: datetime, random: int = 0) -> UUID:
@@ -12,6 +13,6 @@ def uuid7(at: datetime, random: int = 0) -> UUID:
 
     With no random bits it is the least id of its millisecond: a bound for range reads.
     """
-    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
-    high, low = divmod(random & ((1 << _RANDOM_BITS) - 1), 1 << 62)
+    milliseconds = (at - _EPOCH) // _MILLISECOND
+    high, low = random >> 62 & 0xFFF, random & _LOW
     return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)

@@ -22,7 +22,7 @@ class Status(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing may follow."""
-        return not LIFECYCLE[self]
+        return self in FINAL
 
 
 # A status that lists itself may repeat its step after a wait.
@@ -40,6 +40,8 @@ LIFECYCLE: Mapping[Status, frozenset[Status]] = MappingProxyType(
         Status.FAILED: frozenset(),
     }
 )
+
+FINAL = frozenset(status for status, followers in LIFECYCLE.items() if not followers)
 
 
 def check(source: Status, target: Status) -> None:

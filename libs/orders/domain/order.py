@@ -1,41 +1,42 @@
 """An order: a frozen value, the verbs that step it, and the one door they pass."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
+
 from orders.domain.amounts import Amount, less_bps
 from orders.domain.errors import FailureCode
-from orders.domain.lifecycle import IllegalTransition, Status, check
+from orders.domain.lifecycle import FINAL, IllegalTransition, Status, check
 from orders.domain.quote import Answer, Route, Transaction
 from orders.domain.text import plain
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, gc=False):
     """Why an order failed: a code from the closed list, and a sentence."""
 
     code: FailureCode
     detail: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "detail", plain(self.detail))
+        force_setattr(self, "detail", plain(self.detail))
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True, gc=False):
     """Why a step is tried again, and after how long. With no wait the worker goes on at once."""
 
     detail: str
     wait: timedelta
+    code: FailureCode = FailureCode.ATTEMPTS_EXHAUSTED
+    """With what the order would fail if it were not tried again."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "detail", plain(self.detail))
+        force_setattr(self, "detail", plain(self.detail))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, gc=False, kw_only=True):
     """A swap of an exact amount in, as it stands after step `seq`."""
 
     id: UUID
@@ -76,7 +77,7 @@ class Order:
     @property
     def is_final(self) -> bool:
         """Whether nothing may follow."""
-        return self.status.is_final
+        return self.status in FINAL
 
     @property
     def is_held(self) -> bool:
@@ -118,25 +119,36 @@ class Order:
         """End the order. From `submitted` on, only with proof that it was not executed."""
         return self._to(Status.FAILED, failure=Failure(code, detail))
 
-    def repeat(self, detail: str, wait: timedelta) -> Self:
+    def repeat(
+        self,
+        detail: str,
+        wait: timedelta,
+        code: FailureCode = FailureCode.ATTEMPTS_EXHAUSTED,
+    ) -> Self:
         """Let go after a transient failure, to try this step again after `wait`."""
-        return self._to(self.status, tries=self.tries + 1, retry=Retry(detail, wait))
+        return self._to(self.status, tries=self.tries + 1, retry=Retry(detail, wait, code))
 
-    def reroute(self, detail: str, wait: timedelta = timedelta(0)) -> Self:
+    def reroute(
+        self,
+        detail: str,
+        wait: timedelta = timedelta(0),
+        code: FailureCode = FailureCode.ATTEMPTS_EXHAUSTED,
+    ) -> Self:
         """Ask the venues anew after `wait`.
 
         While nothing is signed this is a failed try of the same attempt. From `submitted`
         it is a new attempt, and needs proof that the last one can no longer land.
         """
+        retry = Retry(detail, wait, code)
         if self.transaction is None:
-            return self._to(Status.ROUTING, tries=self.tries + 1, retry=Retry(detail, wait))
+            return self._to(Status.ROUTING, tries=self.tries + 1, retry=retry)
         return self._to(
             Status.ROUTING,
             attempt=self.attempt + 1,
             tries=0,
             dex=None,
             transaction=None,
-            retry=Retry(detail, wait),
+            retry=retry,
         )
 
     def floor(self, expected_out: Amount) -> Amount:
@@ -152,5 +164,5 @@ class Order:
     def _to(self, status: Status, **changes: Any) -> Self:
         """The door: the order after one legal step."""
         check(self.status, status)
-        step: dict[str, Any] = {"answers": (), "retry": None, "updated_at": None, **changes}
+        step = {"answers": (), "retry": None, "updated_at": None, **changes}
         return replace(self, status=status, seq=self.seq + 1, **step)

@@ -1,15 +1,16 @@
 """What a venue offers, what was chosen, what was signed and what came of it."""
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from orders.domain.amounts import Amount
 from orders.domain.errors import FailureCode
 from orders.domain.text import plain
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(Struct, frozen=True, gc=False):
     """A venue's offer for an exact amount in."""
 
     dex: str
@@ -20,8 +21,7 @@ class Quote:
     price_impact_bps: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """How one venue answered a request for a quote: the evidence that an order keeps."""
 
     dex: str
@@ -34,19 +34,17 @@ class Answer:
 
     def __post_init__(self) -> None:
         if self.error is not None:
-            object.__setattr__(self, "error", plain(self.error))
+            force_setattr(self, "error", plain(self.error))
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True, gc=False):
     """The venue that an order goes to, and every answer that the choice was made from."""
 
     quote: Quote
     answers: tuple[Answer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(Struct, frozen=True, gc=False):
     """A signed trade. Its bytes never change; sending them again is harmless."""
 
     dex: str
@@ -58,28 +56,24 @@ class Transaction:
     """The last block height at which the venue may still execute it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(Struct, frozen=True, gc=False):
     """Final: the trade was executed and `out` arrived."""
 
     out: Amount
 
 
-@dataclass(frozen=True, slots=True)
-class Reverted:
+class Reverted(Struct, frozen=True, gc=False):
     """Final: the venue took up the trade and refused it; nothing was exchanged."""
 
     code: FailureCode
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True, gc=False):
     """Seen by the venue and not final."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotFound:
+class NotFound(Struct, frozen=True, gc=False):
     """The answering node has no trace of the trade in its full history, up to `height`."""
 
     height: int

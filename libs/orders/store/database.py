@@ -4,7 +4,7 @@ Named as a Tortoise backend: Tortoise imports this module by name and takes `cli
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context, copy_context
 from datetime import timedelta
@@ -56,7 +56,7 @@ class Database(AsyncpgDBClient):
             min_size=options["min_size"],
             max_size=options["max_size"],
             connection_class=options["connection_class"],
-            command_timeout=STATEMENT_TIMEOUT.total_seconds(),
+            command_timeout=self.extra.get("seconds", STATEMENT_TIMEOUT.total_seconds()),
             timeout=CONNECT_TIMEOUT.total_seconds(),
             server_settings=SESSION,
         )
@@ -82,6 +82,11 @@ class Database(AsyncpgDBClient):
     async def _in_context(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.create_task(work, context=self._context)
 
+    def in_use(self) -> int:
+        """How many connections are in somebody's hands now."""
+        pool = self._pool
+        return pool.get_size() - pool.get_idle_size() if pool else 0
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A pooled connection; its failures are raised as the store's errors."""
@@ -98,9 +103,11 @@ class Database(AsyncpgDBClient):
 client_class = Database
 
 
-def config(url: str, *, pool_size: int = 1) -> dict[str, Any]:
-    """Tortoise's configuration for the database at `url`."""
-    credentials = {"url": url, "minsize": 1, "maxsize": pool_size}
+def config(url: str, *, timeout: timedelta | None = STATEMENT_TIMEOUT) -> dict[str, Any]:
+    """Tortoise's configuration for the database at `url`. No statement takes longer than
+    `timeout`."""
+    seconds = timeout.total_seconds() if timeout else None
+    credentials = {"url": url, "minsize": 1, "maxsize": 1, "seconds": seconds}
     return {
         "connections": {"default": {"engine": __name__, "credentials": credentials}},
         "apps": {
@@ -142,8 +149,3 @@ def translated() -> Iterator[None]:
         TimeoutError,
     ) as failure:
         raise StoreUnavailable(f"{type(failure).__name__}: {failure}") from failure
-
-
-def columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Rows, of which there is at least one, turned into columns, as `unnest` takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -6,16 +6,24 @@ A caller awaits the durability of its own value and sees nothing of the batch.
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from orders.domain.errors import StoreError, StoreUnavailable, Unstorable
+from orders.pace import Pace
 
 T = TypeVar("T")
 R = TypeVar("R")
+Commit: TypeAlias = Callable[[Sequence[T]], Awaitable[Sequence[R | StoreError]]]
+"""Writes a batch. See `Group`."""
 
 
 TURNS = 8
 """How many turns of the event loop it rests: ample for an order to reach its next step."""
+ENOUGH = 64
+"""How many waiting values make a batch that is worth beginning at once."""
+PACE_SECONDS = 0.002
+"""Batches begin no closer than this, unless a caller is alone. A statement costs as much as ten
+values, so at a few hundred values a second batches of one would take a core."""
 
 
 class Conflict(Exception):
@@ -35,10 +43,10 @@ class Group(Generic[T, R]):
 
     def __init__(
         self,
-        commit: Callable[[Sequence[T]], Awaitable[Sequence[R | StoreError]]],
+        commit: Commit[T, R],
         *,
         keys: Callable[[T], Iterable[Hashable]],
-        most: int = 512,
+        most: int = 128,
         repeats: int = 5,
     ) -> None:
         self._commit = commit
@@ -47,6 +55,9 @@ class Group(Generic[T, R]):
         self._repeats = repeats
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._running: asyncio.Task[None] | None = None
+        self._pace = Pace(PACE_SECONDS)
+        self._last: set[Hashable] = set()
+        """The keys of the last batch."""
 
     async def __call__(self, value: T) -> R:
         """Commit `value`; return when that is durable.
@@ -67,22 +78,35 @@ class Group(Generic[T, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if self._is_alone():
+                    self._pace.begin()
+                else:
+                    await self._pace.wait()
                 batch = self._batch()
                 await self._settle(batch)
-                if len(batch) > 1:
+                if len(batch) > 1 and len(self._waiting) < ENOUGH:
                     await _rest()
         finally:
             self._running = None
+
+    def _is_alone(self) -> bool:
+        """Whether the only caller is the last one again, so that nobody could join it."""
+        return len(self._waiting) == 1 and self._last == set(self._keys(self._waiting[0][0]))
 
     def _batch(self) -> list[tuple[T, asyncio.Future[R]]]:
         """The oldest waiting values that share no key with an older one; the others stay."""
         batch: list[tuple[T, asyncio.Future[R]]] = []
         later: list[tuple[T, asyncio.Future[R]]] = []
         taken: set[Hashable] = set()
-        for entry in self._waiting:
+        self._last = set()
+        for n, entry in enumerate(self._waiting):
+            if len(batch) == self._most:
+                later += self._waiting[n:]
+                break
             keys = set(self._keys(entry[0]))
-            if len(batch) < self._most and taken.isdisjoint(keys):
+            if taken.isdisjoint(keys):
                 batch.append(entry)
+                self._last |= keys
             else:
                 later.append(entry)
             taken |= keys

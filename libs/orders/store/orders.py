@@ -1,13 +1,17 @@
-"""The store on PostgreSQL: writes in groups, reads through Tortoise."""
+"""The store on PostgreSQL: writes and hot reads in groups, other reads through Tortoise."""
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeVar
 from uuid import UUID
 
+from msgspec.structs import replace
+
+from orders import observe
 from orders.domain.errors import (
     KeyReused,
     StaleOrder,
@@ -15,11 +19,19 @@ from orders.domain.errors import (
     StoreUnavailable,
 )
 from orders.domain.order import Order
-from orders.ports import Added, Filter, Hint, Hold, Horizon, Key, Step
-from orders.store import find, rows, sql
-from orders.store.database import Database, columns
-from orders.store.group import Conflict, Group
-from orders.store.tables import EventRow, KeyRow, OrderRow
+from orders.ports import Added, Filter, Hint, Hold, Horizon, Key, Step, Survey
+from orders.store import find, rows, schema, sql
+from orders.store.database import Database
+from orders.store.group import Commit, Conflict, Group
+from orders.store.tables import KeyRow, OrderRow
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+FORGET_BATCH = 20_000
+COUNTED = 10_000
+"""The most that a survey counts."""
+STUCK_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,7 @@ class _New:
 
     order: Order
     row: tuple[Any, ...]
-    """It as a row of `rows.INSERT`."""
+    """It as the values of `rows.INSERT`."""
     keys: tuple[Key, ...]
     fingerprint: str
 
@@ -37,7 +49,7 @@ class _New:
         return [(self.order.owner, key.kind, key.value) for key in self.keys]
 
     def key_rows(self) -> list[tuple[Any, ...]]:
-        """Its keys as rows of `sql.KEYS`."""
+        """Its keys as values of the type `order_key`."""
         return [(*name, self.order.id, self.fingerprint) for name in self.names()]
 
 
@@ -52,24 +64,36 @@ class PostgresStore:
         pool_size: int = 10,
         lease: timedelta = timedelta(seconds=5),
         backstop: timedelta = timedelta(seconds=60),
-        batch: int = 512,
+        batch: int = 128,
     ) -> None:
         self._database = Database(connection_name="default", url=url, maxsize=pool_size)
         self._lease = lease
         self._backstop = backstop
+        self._pool_size = pool_size
         self._adds: Group[_New, Added] = Group(
-            self._add_all, keys=lambda new: [new.order.id, *new.names()], most=batch
+            _timed("add", self._add_all),
+            keys=lambda new: [new.order.id, *new.names()],
+            most=batch,
         )
-        self._saves = Group(self._save_all, keys=lambda step: [step[0][0]], most=batch)
-        self._gets = Group(self._get_all, keys=lambda order_id: [order_id], most=batch)
+        self._saves = Group(
+            _timed("save", self._save_all), keys=lambda step: [step[0][0]], most=batch
+        )
+        self._gets = Group(
+            _timed("get", self._get_all), keys=lambda order_id: [order_id], most=batch
+        )
+        self._histories = Group(
+            _timed("history", self._history_all), keys=lambda order_id: [order_id], most=batch
+        )
 
     async def open(self) -> None:
         """Get ready. Connects on first use, and again whenever the connection is lost."""
         await self._database.open()
+        observe.pooled(self._database.in_use, self._pool_size)
 
     async def flush(self) -> None:
         """Return when all that was begun is written, or lost."""
-        await asyncio.gather(self._adds.close(), self._saves.close(), self._gets.close())
+        groups: list[Group[Any, Any]] = [self._adds, self._saves, self._gets, self._histories]
+        await asyncio.gather(*(group.close() for group in groups))
 
     async def close(self) -> None:
         """Finish what was begun, then disconnect."""
@@ -89,34 +113,43 @@ class PostgresStore:
         return replace(order, lease=lease, crashes=crashes, updated_at=at)
 
     async def renew(self, holds: Sequence[Hold]) -> set[UUID]:
-        found = await self._write(sql.RENEW, self._lease, *_holds(holds))
+        found = await self._write("renew", sql.RENEW, self._lease, *_holds(holds))
         return {row["order_id"] for row in found}
 
     async def release(self, holds: Sequence[Hold], wait: timedelta = timedelta(0)) -> None:
-        await self._write(sql.RELEASE, wait, *_holds(holds))
+        await self._write("release", sql.RELEASE, wait, *_holds(holds))
 
     async def due(self, horizon: Horizon, limit: int, before: datetime | None = None) -> list[Hint]:
-        return _hints(await self._write(sql.DUE, self._lease, limit, horizon.oldest, before))
+        found = await self._write("due", sql.DUE, self._lease, limit, horizon.oldest, before)
+        return _hints(found)
 
     async def unsettled(self, limit: int) -> list[UUID]:
-        return [row["order_id"] for row in await self._database.fetch(sql.UNSETTLED, limit)]
+        found = await self._fetch("unsettled", sql.UNSETTLED, limit)
+        return [row["order_id"] for row in found]
 
     async def overlooked(self, limit: int) -> list[Hint]:
-        return _hints(await self._write(sql.OVERLOOKED, self._lease, limit, self._backstop))
+        found = await self._write("overlooked", sql.OVERLOOKED, self._lease, limit, self._backstop)
+        return _hints(found)
 
     async def forget_hints(self, oldest: datetime | None = None) -> int:
-        return int((await self._write(sql.FORGET_HINTS, self._lease, oldest))[0]["orders"])
-
-    async def history(self, order_id: UUID, from_seq: int = 1) -> list[Step]:
-        found = await self._database.read(
-            lambda db: (
-                EventRow.filter(order_id=order_id, seq__gte=from_seq).order_by("seq").using_db(db)
+        """A batch at a time, since all of a long backlog would outlast a statement's time."""
+        forgotten = 0
+        while True:
+            (row,) = await self._write(
+                "forget_hints", sql.FORGET_HINTS, self._lease, oldest, FORGET_BATCH
             )
-        )
-        return [find.step(row) for row in found]
+            count: int = row["orders"]
+            forgotten += count
+            if count < FORGET_BATCH:
+                return forgotten
+            oldest = oldest or row["at"]  # what another has hinted since then is not lost
 
-    async def last_seqs(self, order_ids: Sequence[UUID]) -> dict[UUID, int]:
-        found = await self._database.fetch(sql.LAST_SEQS, list(order_ids))
+    async def history(self, order_id: UUID) -> list[Step]:
+        return [rows.told(row) for row in await self._histories(order_id)]
+
+    async def ahead(self, known: Sequence[tuple[UUID, int]]) -> dict[UUID, int]:
+        order_ids, seqs = [each for each, _ in known], [seq for _, seq in known]
+        found = await self._fetch("ahead", sql.AHEAD, order_ids, seqs)
         return {row["order_id"]: row["seq"] for row in found}
 
     async def find(self, wanted: Filter, limit: int) -> list[Order]:
@@ -125,35 +158,54 @@ class PostgresStore:
         )
         return [rows.order(row) for row in found]
 
-    async def oldest_received(self) -> timedelta | None:
-        (found,) = await self._database.fetch(sql.OLDEST_RECEIVED)
-        age: timedelta | None = found["age"]
-        return age
+    async def survey(self) -> Survey:
+        (found,) = await self._fetch("survey", sql.SURVEY, COUNTED, STUCK_AFTER)
+        received, taken = found["received"], found["taken"]
+        oldest = max((age for age in (received, taken) if age is not None), default=None)
+        return Survey(received, oldest, found["due"], found["stuck"])
 
     async def ping(self) -> None:
-        await self.last_seqs([UUID(int=0)])
+        await self.ahead([(UUID(int=0), 0)])
 
-    async def _write(self, statement: str, *values: Any, repeats: int = 5) -> list[Any]:
+    async def check(self) -> None:
+        """Raise `StoreUnavailable` unless the database answers and has this release's tables."""
+        await schema.check(self._database)
+
+    async def _write(self, name: str, statement: str, *values: Any, repeats: int = 5) -> list[Any]:
         """One statement for many orders, repeated when it met another's lock."""
         for _ in range(repeats):
             try:
-                return await self._database.fetch(statement, *values)
+                return await self._fetch(name, statement, *values)
             except Conflict:
                 continue
         raise StoreUnavailable(f"conflicts with other writers, {repeats} times in a row")
+
+    async def _fetch(self, name: str, statement: str, *values: Any) -> list[Any]:
+        start = perf_counter()
+        try:
+            return await self._database.fetch(statement, *values)
+        finally:
+            observe.queried(name, perf_counter() - start)
 
     async def _get_all(self, order_ids: Sequence[UUID]) -> list[Order | StoreError | None]:
         found = await self._database.fetch(sql.GET, list(order_ids))
         known = {row["order_id"]: _readable(row) for row in found}
         return [known.get(order_id) for order_id in order_ids]
 
+    async def _history_all(self, order_ids: Sequence[UUID]) -> list[list[Any]]:
+        """The rows of every order's history. Who asked reads its own, which may fail."""
+        histories: dict[UUID, list[Any]] = {order_id: [] for order_id in order_ids}
+        for row in await self._database.fetch(sql.HISTORY, list(order_ids)):
+            histories[row["order_id"]].append(row)
+        return list(histories.values())
+
     async def _save_all(self, steps: Sequence[tuple[tuple[Any, ...], Order]]) -> list[Any]:
         order = sorted(range(len(steps)), key=lambda n: steps[n][0][0])
-        values = columns([steps[n][0] for n in order])
-        won = await self._database.fetch(sql.SAVE, self._lease, *values)
+        won = await self._database.fetch(sql.SAVE, self._lease, [steps[n][0] for n in order])
         results: list[Any] = [StaleOrder(f"order {step[0][0]} has moved on") for step in steps]
+        at = won[0]["at"] if won else None  # of the whole statement, so let it be one object
         for row in won:
-            results[order[row["ord"] - 1]] = (row["lease"], row["crashes"], row["at"])
+            results[order[row["ord"] - 1]] = (row["lease"], row["crashes"], at)
         return results
 
     async def _add_all(self, batch: Sequence[_New]) -> list[Any]:
@@ -175,12 +227,11 @@ class PostgresStore:
             return {}
         ordinals = list(news)
         keyed = [row for new in news.values() for row in new.key_rows()]
-        values = columns([new.row for new in news.values()])
+        values = [new.row for new in news.values()]
         if keyed:
-            values += columns(keyed)
-        fresh = await self._database.fetch(
-            sql.ADD if keyed else sql.ADD_KEYLESS, self._lease, *values
-        )
+            fresh = await self._database.fetch(sql.ADD, self._lease, values, keyed)
+        else:
+            fresh = await self._database.fetch(sql.ADD_KEYLESS, self._lease, values)
         results: dict[int, Any] = {}
         for row in fresh:
             n = ordinals[row["ord"] - 1]
@@ -213,7 +264,7 @@ class PostgresStore:
         """Let more keys name the order that one does already. Raises `Conflict`."""
         if names:
             key_rows = [(*name, earlier.order_id, earlier.fingerprint) for name in names]
-            if len(await self._database.fetch(sql.BIND_KEYS, *columns(key_rows))) < len(names):
+            if len(await self._database.fetch(sql.BIND_KEYS, key_rows)) < len(names):
                 raise Conflict("another process took a key at the same time")
 
     async def _replay(self, earlier: dict[int, UUID]) -> dict[int, Added]:
@@ -226,6 +277,19 @@ class PostgresStore:
         )
         orders = {row["order_id"]: rows.order(row) for row in found}
         return {n: Added(orders[order_id], replayed=True) for n, order_id in earlier.items()}
+
+
+def _timed(name: str, commit: Commit[T, R]) -> Commit[T, R]:
+    """`commit`, of which it is told how long it took and how many values it carried."""
+
+    async def timed(values: Sequence[T]) -> Sequence[R | StoreError]:
+        start = perf_counter()
+        try:
+            return await commit(values)
+        finally:
+            observe.queried(name, perf_counter() - start, len(values))
+
+    return timed
 
 
 def _first(met: list[KeyRow], new: _New) -> tuple[UUID, str] | None:

@@ -4,53 +4,58 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from orders import wire
 from orders.domain.amounts import MAX_AMOUNT, Amount
 from orders.domain.errors import FailureCode, Unstorable
 from orders.domain.lifecycle import Status
 from orders.domain.order import Failure, Order
 from orders.domain.quote import Transaction
+from orders.ports import Step
 
-INSERT = {
-    "order_id": "uuid",
-    "owner": "text",
-    "client_order_id": "text",
-    "input_mint": "text",
-    "output_mint": "text",
-    "amount_in": "bigint",
-    "slippage_bps": "int",
-    "min_out": "bigint",
-    "data": "text",
-    "keys": "int",
-}
-"""The columns of a batch of new orders, after their ordinals, and their types."""
+INSERT = (
+    "order_id",
+    "owner",
+    "client_order_id",
+    "input_mint",
+    "output_mint",
+    "amount_in",
+    "slippage_bps",
+    "min_out",
+    "data",
+    "keys",
+)
+"""The attributes of PostgreSQL's type `new_order`."""
 
-STEP = {
-    "order_id": "uuid",
-    "seq": "int",
-    "lease": "bigint",
-    "claim": "int",
-    "final": "bool",
-    "wait": "interval",
-    "status": "text",
-    "attempt": "int",
-    "tries": "int",
-    "dex": "text",
-    "tx_hash": "text",
-    "expected_out": "bigint",
-    "min_out": "bigint",
-    "actual_out": "bigint",
-    "failure_code": "text",
-    "failure_reason": "text",
-    "data": "text",
-    "raw_tx": "bytea",
-    "last_valid_height": "bigint",
-    "closes": "int",
-    "fate": "text",
-}
-"""The columns of a batch of steps, after their ordinals. `raw_tx` is set by the step that signs;
+STEP = (
+    "order_id",
+    "seq",
+    "lease",
+    "claim",
+    "final",
+    "wait",
+    "status",
+    "attempt",
+    "tries",
+    "dex",
+    "tx_hash",
+    "expected_out",
+    "min_out",
+    "actual_out",
+    "failure_code",
+    "failure_reason",
+    "data",
+    "raw_tx",
+    "last_valid_height",
+    "closes",
+    "fate",
+)
+"""The attributes of PostgreSQL's type `order_step`. `raw_tx` is set by the step that signs;
 a step leaves the transaction of attempt `closes` in the state `fate`. (Attempts are found by
 their key: an index on the few live ones holds all the dead until they are vacuumed.)"""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 # Not the end of an escaped backslash that text of a client's own has before "u0000".
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -74,17 +79,18 @@ def insert(order: Order, keys: int) -> tuple[Any, ...]:
 
 def step(order: Order, claim: int) -> tuple[Any, ...]:
     """A stepped order as the values of `STEP`. Raises `Unstorable`."""
-    transaction, failure = order.transaction, order.failure
-    signs = order.status is Status.SUBMITTED and not claim and order.retry is None
+    transaction, failure, retry = order.transaction, order.failure, order.retry
+    is_final = order.is_final
+    signs = order.status is Status.SUBMITTED and not claim and retry is None
     signed = transaction if signs else None
     return (
         order.id,
         order.seq,
         order.lease,
         claim,
-        order.is_final,
-        order.retry.wait if order.retry and not order.is_held else None,
-        order.status.value,
+        is_final,
+        retry.wait if retry and retry.wait and not is_final else None,
+        order.status,
         order.attempt,
         order.tries,
         text(order.dex),
@@ -92,7 +98,7 @@ def step(order: Order, claim: int) -> tuple[Any, ...]:
         integer(order.expected_out),
         integer(order.min_out),
         integer(order.actual_out),
-        failure.code.value if failure else None,
+        failure.code if failure else None,
         text(failure.detail) if failure else None,
         json(order),
         signed.raw if signed else None,
@@ -138,6 +144,12 @@ def order(row: Mapping[str, Any]) -> Order:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+def told(row: Mapping[str, Any]) -> Step:
+    """The step that a row of the history holds."""
+    status, data = Status(row["status"]), _decode(row["data"])
+    return Step(row["order_id"], row["seq"], status, row["attempt"], row["at"], data)
 
 
 def text(value: str | None) -> str | None:

@@ -145,7 +145,7 @@ class PaperVenue:
         Told from the quote and not from this process's pool, since the quote may have come
         from another's.
         """
-        slip = self._random.randint(-MAX_SLIP_BPS, MAX_SLIP_BPS)
+        slip = int(self._random.random() * (2 * MAX_SLIP_BPS + 1)) - MAX_SLIP_BPS
         out = min(max(1, expected_out * (BPS + slip) // BPS), MAX_AMOUNT)
         if out < min_out or self._fails():
             return Revert(

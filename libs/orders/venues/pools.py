@@ -24,7 +24,7 @@ class Drift:
 
     def step(self) -> int:
         """Where the walk stands after one more step."""
-        ppm = self._ppm + self._random.randint(-self._stride, self._stride)
+        ppm = self._ppm + int(self._random.random() * (2 * self._stride + 1)) - self._stride
         self._ppm = max(-self._bound, min(self._bound, ppm))
         return self._ppm
 

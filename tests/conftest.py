@@ -15,7 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import redis
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
+from orders import logger
 from orders.store.migrate import migrate
 from tests.backing import Backing, backing
 
@@ -68,6 +71,18 @@ def redis_url(servers: Backing) -> str:
     with redis.Redis.from_url(servers.redis_url) as client:
         client.flushall()
     return servers.redis_url
+
+
+@pytest.fixture
+def told() -> Iterator[list[EventDict]]:
+    """What the engine tells of itself meanwhile, from DEBUG on."""
+    before = type(logger.log)
+    logger.tell_from("DEBUG")
+    try:
+        with capture_logs() as lines:
+            yield lines
+    finally:
+        logger.log.__class__ = before
 
 
 def _run(work: Coroutine[Any, Any, object]) -> None:

@@ -1,9 +1,10 @@
 """Valid values to start a test from. Say only what the test is about."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
+
+from msgspec.structs import replace
 
 from orders.domain.amounts import Amount
 from orders.domain.errors import FailureCode

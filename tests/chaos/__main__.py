@@ -78,6 +78,7 @@ def conclude(done: Run, options: argparse.Namespace) -> int:
     print("\nfigures")
     for figure in done.figures:
         print(f"  {figure}")
+    print(f"  the machine took {done.slowness:.1f} times as long as usual to compute")
     print("\ninvariants")
     code = report(done.verdicts)
     problems = list(done.wrong())

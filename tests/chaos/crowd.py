@@ -5,6 +5,8 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
+from orders import cancelling
+
 
 class Crowd:
     """Tasks that are begun one by one and ended together."""
@@ -32,10 +34,7 @@ class Crowd:
 
     async def end(self) -> None:
         """End all, now."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelling.end(self._tasks)
 
     def check(self) -> None:
         """Raise what went wrong in any of them."""

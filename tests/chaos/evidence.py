@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from orders.domain.lifecycle import Status
+from tests.chaos.venue.ledger import Execution
 
 
 class Outcome(StrEnum):
@@ -110,8 +111,8 @@ class EventRow:
     min_out: int | None = None
     actual_out: int | None = None
     failure_code: str | None = None
-    retries: bool = False
-    """Whether its worker went back, or let go of the order for a while."""
+    waits: bool = False
+    """Whether its worker let go of the order for a while, to try again then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +125,6 @@ class Engine:
     def history(self, order_id: UUID) -> Sequence[EventRow]:
         """An order's steps; none when it has none."""
         return self.events.get(order_id, ())
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """A trade in which tokens changed hands, in the venue's own ledger."""
-
-    tx_id: str
-    order_id: UUID
-    attempt: int
-    dex: str
-    input_mint: str
-    amount_in: int
-    output_mint: str
-    out: int
-    min_out: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from orders.domain.lifecycle import Status
-from tests.chaos.evidence import Evidence, Execution, OrderRow
+from tests.chaos.evidence import Evidence, OrderRow
+from tests.chaos.venue.ledger import Execution
 
 Faults = list[str]
 

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import psutil
 
+from orders import cancelling
 from services.cli.child import Child
 from services.cli.ports import free_port
 from services.cli.scratch import Scratch
 from tests.chaos.points import FOLDER, NAME
 from tests.eventually import eventually
+from tests.paths import PYTHONPATH, ROOT
 
-ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 LOOK = timedelta(seconds=0.1)
 """How often a process is looked at; one that has ended is started again at the next look."""
@@ -51,8 +51,7 @@ class Service:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, to one that may be gone already."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        send(number, self.pid)
 
     def children(self) -> list[int]:
         """The processes that it has started itself."""
@@ -100,7 +99,7 @@ class Fleet:
         number = str(free_port())
         inherited = {key: value for key, value in os.environ.items() if key in KEPT}
         environment = inherited | {
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "libs"))),
+            "PYTHONPATH": PYTHONPATH,
             FOLDER: str(self._scratch.folder),
             NAME: name,
             **({port: number} if port else {}),
@@ -121,8 +120,7 @@ class Fleet:
     async def close(self) -> None:
         """End all of them, the youngest first."""
         if self._watching:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+            await cancelling.end([self._watching])
         for service in reversed(list(self)):
             assert service.child is not None
             service.signal(signal.SIGCONT)
@@ -152,6 +150,13 @@ class Fleet:
             env=service.environment,
             cwd=ROOT,
         )
+
+
+def send(number: signal.Signals, *pids: int) -> None:
+    """Send a signal to processes that may be gone already."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONUNBUFFERED")

@@ -45,6 +45,8 @@ class Run:
     """By status, and of the failed ones by code too."""
     figures: list[Figure]
     seconds: float
+    slowness: float = 1.0
+    """How many times as long as usual this machine took to compute; see `slowness`."""
     deaths: Collection[str] = ()
     """Processes that ended though nobody had made them."""
     late: str = ""
@@ -61,7 +63,7 @@ class Run:
             yield self.late
         yield from (f"never struck: {name}" for name in sorted(self.unstruck))
         for figure in self.figures:
-            if figure.spread.p99 > MARGIN * figure.promised:
+            if figure.spread.p99 > MARGIN * self.slowness * figure.promised:
                 yield f"far beyond what is promised: {figure}"
         if not self.is_partial:
             yield from self._unmet()

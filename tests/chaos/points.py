@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 FOLDER, NAME = "CHAOS_FOLDER", "CHAOS_NAME"
 """The environment variables that tell a process where its trap is, and whose it is."""
@@ -64,6 +67,13 @@ class Sprung(msgspec.Struct, frozen=True):
     held: list[tuple[UUID, int]]
 
 
+class Rested(msgspec.Struct, frozen=True):
+    """An order of unknown outcome that its worker let go of for a while, at a Unix time."""
+
+    at: float
+    order_id: UUID
+
+
 class Trap:
     """One process's trap. Without the environment's word there is none."""
 
@@ -91,6 +101,11 @@ class Trap:
             sink.write(msgspec.json.encode(sprung) + b"\n")
         os.kill(os.getpid(), SIGNALS[action])
 
+    def rested(self, order_id: UUID) -> None:
+        """Note what no step tells: that an order was let go of for a while."""
+        with rests(self._folder).open("ab", buffering=0) as sink:
+            sink.write(msgspec.json.encode(Rested(time.time(), order_id)) + b"\n")
+
 
 def arm(folder: Path, name: str, point: Point, action: Action) -> None:
     """Set the trap of the process `name`, all at once."""
@@ -110,11 +125,18 @@ def disarm(folder: Path, name: str) -> bool:
 
 def sprung(folder: Path) -> list[Sprung]:
     """Every trap that sprang so far."""
-    try:
-        lines = log(folder).read_bytes().splitlines()
-    except FileNotFoundError:
+    return _read(log(folder), Sprung)
+
+
+def rested(folder: Path) -> list[Rested]:
+    """Every rest so far."""
+    return _read(rests(folder), Rested)
+
+
+def _read(file: Path, kind: type[S]) -> list[S]:
+    if not file.exists():
         return []
-    return [msgspec.json.decode(line, type=Sprung) for line in lines]
+    return [msgspec.json.decode(line, type=kind) for line in file.read_bytes().splitlines()]
 
 
 def armed(folder: Path, name: str) -> Path:
@@ -125,3 +147,8 @@ def armed(folder: Path, name: str) -> Path:
 def log(folder: Path) -> Path:
     """The file that every process appends to."""
     return folder / "sprung.jsonl"
+
+
+def rests(folder: Path) -> Path:
+    """The file that every worker appends to when it lets an order rest."""
+    return folder / "rested.jsonl"

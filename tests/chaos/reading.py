@@ -26,7 +26,7 @@ SELECT order_id, seq, status, attempt, at,
                 data #>> '{result,minOut}')::bigint,
        (data #>> '{result,actualOut}')::bigint,
        data #>> '{error,code}',
-       data ? 'retry'
+       coalesce((data #>> '{retry,waitMs}')::bigint > 0, FALSE)
 FROM order_events
 ORDER BY order_id, seq
 """

@@ -5,45 +5,46 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from random import Random
 
 import httpx
 
-from tests.chaos import evidence, figures
+from tests.chaos import figures
 from tests.chaos.checker import check
-from tests.chaos.evidence import Engine, Evidence
+from tests.chaos.evidence import Engine, Evidence, Ledger
 from tests.chaos.harm import Caught
 from tests.chaos.history import History, read_history
 from tests.chaos.load import Load
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.outcome import Figure, Run
-from tests.chaos.points import Action, Sprung, sprung
+from tests.chaos.points import Action, Rested, Sprung, rested, sprung
 from tests.chaos.reading import read_engine
 from tests.chaos.report import Spread
+from tests.chaos.slowness import Slowness
 from tests.chaos.stage import Stage, keep, staged
 from tests.chaos.venue import ledger
 from tests.chaos.venue.faults import Fault
 from tests.eventually import eventually
 
 RATES = {
-    "burst_429": 0.0005,
-    "quote_error": 0.01,
-    "build_error": 0.01,
-    "hang": 0.002,
-    "slow": 0.005,
-    "duplicate_reply": 0.01,
-    "drop_reply": 0.02,
-    "error_after_success": 0.02,
-    "error_with_signature": 0.02,
-    "late_landing_before_expiry": 0.02,
-    "late_landing_after_expiry": 0.01,
-    "fork": 0.02,
-    "revert": 0.01,
-    "price_jump": 0.03,
-    "null_status": 0.03,
+    Fault.BURST_429: 0.0005,
+    Fault.QUOTE_ERROR: 0.01,
+    Fault.BUILD_ERROR: 0.01,
+    Fault.HANG: 0.002,
+    Fault.SLOW: 0.005,
+    Fault.DUPLICATE_REPLY: 0.01,
+    Fault.DROP_REPLY: 0.02,
+    Fault.ERROR_AFTER_SUCCESS: 0.02,
+    Fault.ERROR_WITH_SIGNATURE: 0.02,
+    Fault.LATE_LANDING_BEFORE_EXPIRY: 0.02,
+    Fault.LATE_LANDING_AFTER_EXPIRY: 0.01,
+    Fault.FORK: 0.02,
+    Fault.REVERT: 0.01,
+    Fault.PRICE_JUMP: 0.03,
+    Fault.NULL_STATUS: 0.03,
 }
 """How often a call, or a trade, meets each trouble of the venues, all through the run."""
 LONGEST = 3
@@ -83,7 +84,7 @@ async def _judged(
         longest_freeze=timedelta(seconds=options.freeze),
         only=options.only,
     )
-    rates = {mode: rate * options.trouble for mode, rate in RATES.items()}
+    rates = {fault: rate * options.trouble for fault, rate in RATES.items()}
     load = Load(
         stage.api_urls,
         seed=options.seed,
@@ -91,12 +92,14 @@ async def _judged(
         orders=LONGEST * options.orders,
         history=history,
     )
+    slowness = Slowness()
     await _trouble(stage, rates)
     async with load:
         loading = asyncio.create_task(load.run())
         while not loading.done():
             await asyncio.sleep(nemesis.dice.uniform(*options.every))
             await nemesis.strike()
+            slowness.look()
             if not nemesis.unstruck() and load.asked >= options.orders:
                 load.stop()
         await loading
@@ -113,7 +116,7 @@ async def _judged(
     seen = Evidence(
         clients=read_history(stage.folder / HISTORY),
         engine=engine,
-        ledger=_ledger(books),
+        ledger=Ledger(books.executions, books.balances),
     )
     traps = sprung(stage.folder)
     orders = Counter(str(each.status) for each in engine.orders.values())
@@ -124,11 +127,12 @@ async def _judged(
         verdicts=await asyncio.to_thread(check, seen),
         struck=nemesis.struck,
         sprung=traps,
-        venue_faults={mode: books.struck.get(Fault(mode), 0) for mode, p in rates.items() if p},
+        venue_faults={fault: books.struck.get(fault, 0) for fault, p in rates.items() if p},
         requests=load.counts,
         orders=orders,
-        figures=_figures(engine, traps, nemesis),
+        figures=_figures(engine, traps, rested(stage.folder), nemesis),
         seconds=time.time() - begun,
+        slowness=slowness.times,
         deaths=list(_unasked(stage)),
         late=late,
         unstruck=nemesis.unstruck(),
@@ -136,7 +140,7 @@ async def _judged(
     )
 
 
-async def _trouble(stage: Stage, rates: dict[str, float]) -> None:
+async def _trouble(stage: Stage, rates: Mapping[Fault, float]) -> None:
     """Tell the venues how much trouble to make."""
     async with httpx.AsyncClient(base_url=stage.venue_url, trust_env=False) as client:
         (await client.post("/control", json=rates)).raise_for_status()
@@ -154,9 +158,10 @@ async def _late(stage: Stage, within: timedelta) -> str:
     """Wait for every order to be final and every trade to be settled. Answers what is not."""
 
     async def left() -> str:
-        settled = (await asyncio.to_thread(ledger.read, stage.ledger)).is_settled
-        count = await _open(stage)
-        return f"{count} orders are still open" if count else "" if settled else "trades are open"
+        if count := await _open(stage):
+            return f"{count} orders are still open"
+        books = await asyncio.to_thread(ledger.read, stage.ledger)
+        return "" if books.is_settled else "trades are open"
 
     async def nothing_is_left() -> bool:
         return not await left()
@@ -168,26 +173,6 @@ async def _late(stage: Stage, within: timedelta) -> str:
     return ""
 
 
-def _ledger(books: ledger.Books) -> evidence.Ledger:
-    return evidence.Ledger(
-        [
-            evidence.Execution(
-                tx_id=each.tx_id,
-                order_id=each.order_id,
-                attempt=each.attempt,
-                dex=each.dex,
-                input_mint=each.input_mint,
-                amount_in=each.amount_in,
-                output_mint=each.output_mint,
-                out=each.out,
-                min_out=each.min_out,
-            )
-            for each in books.executions
-        ],
-        books.balances,
-    )
-
-
 def _unasked(stage: Stage) -> Iterator[str]:
     """Processes that ended more often than they were made to, or in a way that nobody asked for."""
     for service in stage.fleet:
@@ -196,9 +181,11 @@ def _unasked(stage: Stage) -> Iterator[str]:
             yield f"{service.name} was ended {service.asked} times and ended with {ends}"
 
 
-def _figures(engine: Engine, traps: list[Sprung], nemesis: Nemesis) -> list[Figure]:
+def _figures(
+    engine: Engine, traps: list[Sprung], rests: list[Rested], nemesis: Nemesis
+) -> list[Figure]:
     def resumed(caught: Iterable[Caught]) -> Spread:
-        return Spread.of(figures.resumed(engine, caught))
+        return Spread.of(figures.resumed(engine, caught, rests))
 
     killed, frozen, stopped = (
         resumed(figures.held(traps, action)) for action in (Action.KILL, Action.FREEZE, Action.STOP)

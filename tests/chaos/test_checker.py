@@ -16,7 +16,6 @@ from tests.chaos.evidence import (
     Engine,
     EventRow,
     Evidence,
-    Execution,
     Ledger,
     OrderRow,
     Outcome,
@@ -25,6 +24,7 @@ from tests.chaos.evidence import (
     Story,
 )
 from tests.chaos.report import FIRST, WIDTH, Spread, line, report
+from tests.chaos.venue.ledger import Execution
 from tests.factories import AT, SOL, USDC
 
 A, B, C, NONE = (UUID(int=number) for number in (1, 2, 3, 9))
@@ -69,6 +69,7 @@ def an_execution(order_id: UUID, **fields: Any) -> Execution:
         "output_mint": USDC,
         "out": 100,
         "min_out": 95,
+        "height": 1,
     }
     return Execution(order_id=order_id, **told | fields)
 

@@ -20,7 +20,7 @@ from tests.chaos.checker import Verdict
 from tests.chaos.evidence import Engine, EventRow
 from tests.chaos.nemesis import Struck
 from tests.chaos.outcome import Figure, Run
-from tests.chaos.points import API_POINTS, WORKER_POINTS, Action, Point, Sprung, Trap
+from tests.chaos.points import API_POINTS, WORKER_POINTS, Action, Point, Rested, Sprung, Trap
 from tests.chaos.proxy import Proxy
 from tests.chaos.report import Spread
 from tests.chaos.run import RATES
@@ -183,10 +183,10 @@ AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def steps(*told: tuple[Status, float, bool]) -> Engine:
-    """One order's history: statuses, seconds after noon, and whether each goes back."""
+    """One order's history: statuses, seconds after noon, and whether each waits."""
     rows = [
-        EventRow(ORDER_ID, seq, status, 1, AT + timedelta(seconds=second), retries=retries)
-        for seq, (status, second, retries) in enumerate(told, 1)
+        EventRow(ORDER_ID, seq, status, 1, AT + timedelta(seconds=second), waits=waits)
+        for seq, (status, second, waits) in enumerate(told, 1)
     ]
     return Engine({}, {ORDER_ID: rows})
 
@@ -203,8 +203,10 @@ def steps(*told: tuple[Status, float, bool]) -> Engine:
         (steps((SUBMITTED, 1, False), (CONFIRMED, 2.2, False)), []),
         # taken up before the harm
         (steps((RECEIVED, 0, False), (ROUTING, 1.5, False)), []),
-        # gone back to wait for a retry, and only then taken up
-        (steps((ROUTING, 1, False), (ROUTING, 2.5, True), (ROUTING, 4, False)), [2]),
+        # let go of by whoever held it, to wait for a retry
+        (steps((ROUTING, 1, False), (ROUTING, 2.5, True), (ROUTING, 4, False)), []),
+        # taken up by another, who then let go of it
+        (steps((ROUTING, 1, False), (ROUTING, 4, False), (ROUTING, 5, True)), [2]),
     ],
 )
 def test_a_wait_is_from_the_harm_until_a_worker_takes_the_order_up(
@@ -215,6 +217,25 @@ def test_a_wait_is_from_the_harm_until_a_worker_takes_the_order_up(
     found = figures.resumed(engine, [(at, ORDER_ID, 1)])
 
     assert [each.total_seconds() for each in found] == waits
+
+
+@pytest.mark.parametrize(("second", "waits"), [(1.9, [2]), (2.4, []), (4.1, [2])])
+def test_an_order_that_was_let_rest_in_between_waits_for_nobody(
+    second: float, waits: list[float]
+) -> None:
+    engine = steps((SUBMITTED, 1, False), (SUBMITTED, 4, False))
+    at, rest = AT + timedelta(seconds=2), Rested(AT.timestamp() + second, ORDER_ID)
+
+    found = figures.resumed(engine, [(at, ORDER_ID, 1)], [rest])
+
+    assert [each.total_seconds() for each in found] == waits
+
+
+def test_every_rest_is_noted(trap: Trap, tmp_path: Path) -> None:
+    trap.rested(ORDER_ID)
+    trap.rested(ORDER_ID)
+
+    assert [each.order_id for each in points.rested(tmp_path)] == [ORDER_ID, ORDER_ID]
 
 
 def test_what_was_held_is_told_apart_by_what_was_done() -> None:
@@ -283,6 +304,13 @@ def test_whatever_is_wrong_or_was_not_met_fails_the_run(
     out = capsys.readouterr().out
     assert said in out
     assert "FAILED: seed 1" in out
+
+
+def test_a_slow_machine_may_take_longer_by_as_much() -> None:
+    options = parse(["--seed", "1"])
+
+    assert conclude(a_run(figures=[waited(59)], slowness=3.0), options) == 0
+    assert conclude(a_run(figures=[waited(61)], slowness=3.0), options) == 1
 
 
 def test_a_run_of_chosen_faults_need_not_meet_the_others() -> None:

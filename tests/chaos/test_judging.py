@@ -14,10 +14,11 @@ from sanic import Sanic
 from orders.domain.amounts import Amount
 from orders.domain.errors import FailureCode
 from tests.chaos.checker import check
-from tests.chaos.evidence import Evidence, Execution, Ledger, Outcome, Post
+from tests.chaos.evidence import Evidence, Ledger, Outcome, Post
 from tests.chaos.history import History, read_history
 from tests.chaos.load import Load
 from tests.chaos.reading import read_engine
+from tests.chaos.venue.ledger import Execution
 from tests.eventually import eventually
 from tests.factories import a_transaction
 from tests.integration.api.serving import Hand, Server, a_hand, serving
@@ -74,6 +75,7 @@ class Venue:
                 order.output_mint,
                 out,
                 floor,
+                height=1,
             )
         )
 

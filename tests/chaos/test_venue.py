@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -508,7 +509,7 @@ async def test_less_than_the_floor_is_never_believed(stand: Stand) -> None:
 
     assert isinstance(await stand.venue.status(transaction), Landed)
     with pytest.raises(Unknown):
-        await stand.venue.status(replace(transaction, min_out=Amount(10**12)))
+        await stand.venue.status(msgspec.structs.replace(transaction, min_out=Amount(10**12)))
 
 
 async def test_a_trade_that_was_not_asked_for_is_not_taken_from_the_venue(stand: Stand) -> None:

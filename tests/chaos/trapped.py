@@ -4,6 +4,7 @@ Each wraps the real adapter and passes on everything else that it can do.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -78,9 +79,12 @@ class WorkerStore(Wrapped):
             self._trap.passing(Point.CLAIMED)
         return stored
 
-    async def release(self, holds: Sequence[Hold], *wait: Any) -> None:
-        await self._inner.release(holds, *wait)
+    async def release(self, holds: Sequence[Hold], wait: timedelta = timedelta(0)) -> None:
+        await self._inner.release(holds, wait)
         self._holdings.released(holds)
+        if wait:
+            for hold in holds:
+                self._trap.rested(hold.order_id)
 
 
 class TrappedVenue(Wrapped):

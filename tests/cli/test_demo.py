@@ -261,7 +261,7 @@ def test_migrate_without_a_database_says_what_is_missing(temporary: Path) -> Non
     assert "Traceback" not in away[2]
 
 
-@pytest.mark.parametrize("name", ["demo", "up", "submit", "watch", "migrate"])
+@pytest.mark.parametrize("name", ["demo", "up", "submit", "watch", "top", "migrate"])
 def test_every_command_explains_itself(name: str, temporary: Path) -> None:
     code, said, complained = run(name, "--help", temporary=temporary)
 
@@ -274,6 +274,6 @@ def test_the_program_explains_itself_and_refuses_nonsense(temporary: Path) -> No
     wrong = run("dance", temporary=temporary)
 
     assert helped[0] == 0
-    assert all(name in helped[1] for name in ("demo", "up", "submit", "watch", "migrate"))
+    assert all(name in helped[1] for name in ("demo", "up", "submit", "watch", "top", "migrate"))
     assert (wrong[0], wrong[1]) == (2, "")
     assert "dance" in wrong[2]

@@ -49,7 +49,7 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
         yield Backend(fake, fake, lose, cut)
     else:
         redis = Redis.from_pool(pool(request.getfixturevalue("redis_url")))
-        feed, watching = RedisFeed(redis), RedisWatching(redis)
+        feed, watching = RedisFeed(redis), RedisWatching(redis, clock=SystemClock())
 
         async def cut_off() -> None:
             await redis.client_kill_filter(_type="pubsub")

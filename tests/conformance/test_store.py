@@ -1,15 +1,16 @@
 """What every store owes the engine, in memory or on PostgreSQL."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from orders import wire
 from orders.domain.amounts import MAX_AMOUNT, Amount
@@ -78,6 +79,12 @@ async def _postgres(url: str) -> AsyncIterator[Backend]:
     yield store, shift
     await store.close()
     await connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids are of this test's time, however long the tests have run: a list goes by both."""
+    monkeypatch.setattr(sys.modules[__name__], "_START", datetime.now(UTC))
 
 
 @pytest.fixture
@@ -233,7 +240,7 @@ async def test_without_a_key_the_same_id_is_not_stored_twice(store: Store) -> No
     with pytest.raises(Unstorable):
         await store.add(order, [], "same")
 
-    assert await store.last_seqs([order.id]) == {order.id: 1}
+    assert [step.seq for step in await store.history(order.id)] == [1]
 
 
 async def test_an_amount_that_cannot_be_held_is_refused_with_its_keys(store: Store) -> None:
@@ -314,7 +321,7 @@ async def test_a_step_is_stored_at_the_stores_time(store: Store, elapse: Elapse)
 
     step = await store.save(order.resume(), claim=True)
 
-    (event,) = await store.history(order.id, from_seq=2)
+    (_, event) = await store.history(order.id)
     assert step.updated_at == event.at
     assert order.updated_at is not None
     assert event.at > order.updated_at
@@ -345,7 +352,7 @@ async def test_of_two_saves_at_once_one_wins(store: Store) -> None:
     (won,) = [end for end in ends if isinstance(end, Order)]
     assert [type(end) for end in ends].count(StaleOrder) == 1
     assert await store.get(order.id) == at_rest(won)
-    assert len(await store.history(order.id, from_seq=3)) == 1
+    assert len(await store.history(order.id)) == 3
 
 
 async def test_a_step_that_follows_one_still_on_its_way_waits_for_it(store: Store) -> None:
@@ -770,6 +777,22 @@ async def test_two_sweeps_at_once_take_no_order_twice(store: Store, elapse: Elap
     assert sorted([*taken, *rest]) == sorted(order.id for order in orders)
 
 
+async def test_however_often_each_was_hinted_the_longest_waiting_is_taken_first(
+    store: Store, elapse: Elapse
+) -> None:
+    first = await received(store)
+    await elapse(LEASE)
+    hinted_again = await due_ids(store, EMPTY)
+    await elapse(SECOND)
+    second = await received(store)
+    await elapse(LEASE)
+
+    taken = [await due_ids(store, EMPTY, 1) for _ in range(3)]
+
+    assert hinted_again == [first.id]
+    assert taken == [[first.id], [second.id], []]
+
+
 # overlooked
 
 
@@ -941,40 +964,100 @@ async def test_a_hint_that_led_nowhere_is_no_crash(store: Store, elapse: Elapse)
 # reading
 
 
-async def test_history_begins_where_it_is_asked_to(store: Store) -> None:
-    order = await confirmed(store)
+async def test_histories_that_are_asked_for_at_once_are_each_told_whole(store: Store) -> None:
+    orders = [await confirmed(store), await received(store), await claimed(store)]
+    asked = [orders[0].id, NOBODY, orders[1].id, orders[0].id, orders[2].id]
 
-    assert [step.seq for step in await store.history(order.id, from_seq=4)] == [4, 5]
-    assert await store.history(order.id, from_seq=6) == []
-    assert await store.history(NOBODY) == []
+    histories = await asyncio.gather(*(store.history(order_id) for order_id in asked))
+
+    told = [[(step.order_id, step.seq) for step in history] for history in histories]
+    assert told == [
+        [(order_id, seq) for seq in range(1, last + 1)]
+        for order_id, last in zip(asked, (5, 0, 1, 5, 2), strict=True)
+    ]
 
 
-async def test_the_last_steps_of_several_orders_are_read_at_once(store: Store) -> None:
+async def test_orders_that_are_ahead_of_what_is_known_are_told(store: Store) -> None:
     one, two = await received(store), await confirmed(store)
     await received(store)
 
-    assert await store.last_seqs([one.id, NOBODY, two.id]) == {one.id: 1, two.id: 5}
-    assert await store.last_seqs([]) == {}
+    assert await store.ahead([(one.id, 0), (NOBODY, 0), (two.id, 3)]) == {one.id: 1, two.id: 5}
+    assert await store.ahead([(one.id, 1), (two.id, 6)]) == {}
+    assert await store.ahead([]) == {}
+
+
+async def test_an_order_is_ahead_if_it_is_of_any_that_is_known_of_it(store: Store) -> None:
+    order = await confirmed(store)
+
+    assert await store.ahead([(order.id, 5), (order.id, 4), (order.id, 5)]) == {order.id: 5}
 
 
 async def test_the_oldest_received_order_is_the_one_stored_first(
     store: Store, elapse: Elapse
 ) -> None:
-    none = await store.oldest_received()
+    none = (await store.survey()).oldest_received
     first = await received(store)
     await elapse(timedelta(seconds=8))
     await received(store)
     await elapse(timedelta(seconds=2))
     await store.due(EMPTY, 10)  # hints at the first anew
-    with_both = await store.oldest_received()
+    with_both = (await store.survey()).oldest_received
     await store.save(first.resume(), claim=True)
-    with_second = await store.oldest_received()
+    with_second = (await store.survey()).oldest_received
 
     assert none is None
     assert with_both is not None
     assert with_second is not None
     assert timedelta(seconds=10) <= with_both < timedelta(seconds=12)
     assert timedelta(seconds=2) <= with_second < timedelta(seconds=4)
+
+
+async def test_the_oldest_order_is_the_first_that_is_not_final(
+    store: Store, elapse: Elapse
+) -> None:
+    await confirmed(store)
+    none = await store.survey()
+    await elapse(timedelta(seconds=30))
+    await claimed(store)
+    await elapse(timedelta(seconds=8))
+    await received(store)
+    await elapse(timedelta(seconds=2))
+    both = await store.survey()
+
+    assert none.oldest is None
+    assert both.oldest is not None
+    assert timedelta(seconds=10) <= both.oldest < timedelta(seconds=12)
+
+
+async def test_what_was_taken_up_is_due_when_its_wait_or_its_lease_is_over(
+    store: Store, elapse: Elapse
+) -> None:
+    await received(store)
+    await claimed(store)
+    waiting = await claimed(store)
+    await store.save(waiting.repeat("busy", SECOND))
+    at_first = (await store.survey()).due
+    await elapse(2 * SECOND)
+    after_the_wait = (await store.survey()).due
+    await store.due(EMPTY, 1)  # a hint is no worker
+    hinted = (await store.survey()).due
+    await elapse(LEASE)
+    after_the_lease = (await store.survey()).due
+
+    assert (at_first, after_the_wait, hinted, after_the_lease) == (0, 1, 1, 2)
+
+
+async def test_a_submitted_order_is_stuck_a_minute_after_its_receipt(
+    store: Store, elapse: Elapse
+) -> None:
+    await submitted(store)
+    await elapse(timedelta(seconds=58))
+    early = (await store.survey()).stuck
+    await claimed(store)
+    await elapse(timedelta(seconds=4))
+    late = (await store.survey()).stuck
+
+    assert (early, late) == (0, 1)
 
 
 async def test_orders_are_found_newest_first(store: Store) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from orders.domain.amounts import Amount
 from orders.domain.errors import FailureCode, Refused, VenueError

@@ -17,6 +17,13 @@ async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
+async def unmigrated(empty_database_url: str, redis_url: str) -> AsyncIterator[Engine]:
+    """The same on a database that has no tables yet."""
+    async with an_engine(empty_database_url, redis_url) as made:
+        yield made
+
+
+@pytest.fixture
 def embedded(servers: Backing) -> Servers:
     """The servers, which the test may stop and start."""
     if servers.embedded is None:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +23,8 @@ from services.cli.child import Child
 from services.cli.ports import free_port
 from services.cli.scratch import Scratch
 from tests.eventually import eventually
+from tests.paths import PYTHONPATH, ROOT
 
-ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 SELL_SOL = {"inputMint": "SOL", "outputMint": "USDC", "amountIn": "1000000000"}
 PATIENCE = timedelta(seconds=30)
@@ -38,9 +37,21 @@ FAST = {
     "SETTLE_POLL_SECONDS": "0.02",
 }
 SHORT_LEASES = {"LEASE_SECONDS": "1", "HEARTBEAT_SECONDS": "0.3", "SWEEP_SECONDS": "0.2"}
-OURS = ("API_", "WORKER_", "PAPER_", "RETRY_", "MAX_", "LEASE_", "DRAIN_", "SWEEP_", "HEARTBEAT_")
+OURS = (
+    "API_",
+    "WORKER_",
+    "PAPER_",
+    "RETRY_",
+    "MAX_",
+    "LEASE_",
+    "DRAIN_",
+    "SHUTDOWN_",
+    "SWEEP_",
+    "HEARTBEAT_",
+)
 
 Step = dict[str, Any]
+Told = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,11 @@ class Service:
     def log(self) -> str:
         """All that it said so far."""
         return self.child.log.read_text(errors="replace")
+
+    def told(self, event: str, **fields: object) -> list[Told]:
+        """The lines that it wrote of `event`, with these fields among others."""
+        lines = [msgspec.json.decode(line) for line in self.log.split("\n") if line[-1:] == "}"]
+        return [line for line in lines if line["event"] == event and fields.items() <= line.items()]
 
     def pause(self) -> None:
         os.kill(self.child.pid, signal.SIGSTOP)
@@ -133,7 +149,7 @@ class Engine:
             env=inherited
             | {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url}
             | {f"{prefix}_HOST": HOST, f"{prefix}_PORT": port}
-            | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "libs")))}
+            | {"PYTHONPATH": PYTHONPATH}
             | FAST
             | settings,
             cwd=ROOT,
@@ -184,6 +200,17 @@ class Engine:
     async def one(self, query: str, *values: object) -> Any:
         """The first column of the first row."""
         return (await self.fetch(query, *values))[0][0]
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[asyncpg.Connection]:
+        """Nobody else can read or write an order."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+                yield connection
+        finally:
+            await connection.close()
 
     async def statuses(self) -> dict[str, int]:
         """How many orders there are of each status."""
@@ -258,6 +285,19 @@ async def an_engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
             yield engine
         finally:
             await engine.close()
+
+
+async def locked_out(connection: asyncpg.Connection) -> None:
+    """Return once a statement waits for the lock."""
+
+    async def waits() -> bool:
+        waiting = """
+            SELECT count(*) FROM pg_locks WHERE NOT granted AND database =
+                (SELECT oid FROM pg_database WHERE datname = current_database())
+        """
+        return bool(await connection.fetchval(waiting))
+
+    await eventually(waits)
 
 
 async def story(socket: ClientConnection) -> tuple[list[Step], int]:

@@ -121,8 +121,8 @@ async def test_without_redis_orders_are_accepted_and_executed_once_it_is_there(
         api = await engine.api()
         worker = engine.start("worker", **SHORT_LEASES)
         order_id = await engine.place()
-        await eventually(lambda: "start.waiting for=Redis" in worker.log)
-        assert "redis.failed call=enqueue" in api.log
+        await eventually(lambda: worker.told("start.waiting", what="Redis"))
+        assert api.told("redis.failed", call="enqueue")
     finally:
         await asyncio.to_thread(embedded.redis.start)
 
@@ -136,8 +136,9 @@ async def test_without_postgresql_processes_say_what_they_wait_for_and_then_serv
     await asyncio.to_thread(embedded.postgres.stop)
     try:
         api, worker = engine.start("api"), engine.start("worker")
-        waiting = "start.waiting for=PostgreSQL"
-        await eventually(lambda: waiting in api.log and waiting in worker.log)
+        await eventually(
+            lambda: all(each.told("start.waiting", what="PostgreSQL") for each in (api, worker))
+        )
     finally:
         await asyncio.to_thread(embedded.postgres.start)
 
@@ -154,7 +155,7 @@ async def test_a_process_that_waits_for_postgresql_stops_when_told(
     await asyncio.to_thread(embedded.postgres.stop)
     try:
         service = engine.start(kind)
-        await eventually(lambda: "start.waiting for=PostgreSQL" in service.log)
+        await eventually(lambda: service.told("start.waiting", what="PostgreSQL"))
 
         service.child.ask_to_stop()
 

@@ -1,9 +1,14 @@
 """An order's whole way: over HTTP in, through the queue, out over the WebSocket."""
 
 import asyncio
+from functools import partial
 from uuid import uuid4
 
-from tests.e2e.engine import STORY, Engine, seqs, statuses, story
+import httpx
+
+from orders.store.migrate import migrate
+from tests.e2e.engine import PATIENCE, STORY, Engine, seqs, statuses, story
+from tests.eventually import eventually
 
 
 async def test_a_subscriber_is_told_every_step_from_receipt_to_fill(engine: Engine) -> None:
@@ -90,3 +95,20 @@ async def test_fifty_subscribers_of_fifty_orders_each_hear_their_own(engine: Eng
 
     assert [each[1:] for each in heard] == [([1, 2, 3, 4, 5], 1000)] * 50
     await engine.prove()
+
+
+async def test_processes_wait_for_their_tables_and_then_work(unmigrated: Engine) -> None:
+    api, worker = unmigrated.start("api"), unmigrated.start("worker")
+    for each in (api, worker):
+        await eventually(partial(each.told, "start.waiting", what="PostgreSQL"), PATIENCE)
+        assert ": migrations are missing, apply them: 0001_orders" in each.log
+    async with httpx.AsyncClient(base_url=worker.url, trust_env=False) as probe:
+        alive, ready = await probe.get("/livez"), await probe.get("/readyz")
+    assert (alive.status_code, ready.status_code) == (200, 503)
+    assert ready.json()["missing"] == ["reconciliation", "postgresql"]
+
+    await migrate(unmigrated.database_url)
+
+    await asyncio.gather(api.ready(), worker.ready())
+    unmigrated.client.base_url = httpx.URL(api.url)
+    await unmigrated.until(await unmigrated.place(), "confirmed")

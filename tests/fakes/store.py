@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from orders import wire
 from orders.domain.amounts import MAX_AMOUNT
 from orders.domain.errors import KeyReused, StaleOrder, StoreUnavailable, Unstorable
 from orders.domain.lifecycle import Status
 from orders.domain.order import Order
-from orders.ports import Added, Clock, Filter, Hint, Hold, Horizon, Key, KeyKind, Step
+from orders.ports import Added, Clock, Filter, Hint, Hold, Horizon, Key, KeyKind, Step, Survey
 
 OVERTAKING = timedelta(seconds=1)
 """By how much hints may overtake each other in the queue."""
@@ -166,13 +167,14 @@ class FakeStore:
             row.hints, row.wake_at = 0, min(wake_at, self._clock.now())
         return len(forgotten)
 
-    async def history(self, order_id: UUID, from_seq: int = 1) -> list[Step]:
+    async def history(self, order_id: UUID) -> list[Step]:
         await self._reach()
-        return [step for step in self._steps.get(order_id, []) if step.seq >= from_seq]
+        return list(self._steps.get(order_id, []))
 
-    async def last_seqs(self, order_ids: Sequence[UUID]) -> dict[UUID, int]:
+    async def ahead(self, known: Sequence[tuple[UUID, int]]) -> dict[UUID, int]:
         await self._reach()
-        return {one: self._rows[one].order.seq for one in order_ids if one in self._rows}
+        stored = {one: self._rows[one].order.seq for one, _ in known if one in self._rows}
+        return {one: stored[one] for one, seq in known if stored.get(one, 0) > seq}
 
     async def find(self, wanted: Filter, limit: int) -> list[Order]:
         await self._reach()
@@ -180,11 +182,18 @@ class FakeStore:
         found = [_bare(row.order) for row in newest_first if self._is_wanted(row.order, wanted)]
         return found[:limit]
 
-    async def oldest_received(self) -> timedelta | None:
+    async def survey(self) -> Survey:
         await self._reach()
-        received = (row.order for row in self._rows.values() if _is_received(row))
-        times = [order.created_at for order in received if order.created_at]
-        return self._clock.now() - min(times) if times else None
+        rows = [row for _, row in self._open()]
+        minute_ago = self._clock.now() - timedelta(minutes=1)
+        return Survey(
+            oldest_received=self._age(row for row in rows if _is_received(row)),
+            oldest=self._age(rows),
+            due=sum(self._is_wanted_again(row) for row in rows),
+            stuck=sum(
+                row.order.status is Status.SUBMITTED and _created(row) < minute_ago for row in rows
+            ),
+        )
 
     async def ping(self) -> None:
         await self._reach()
@@ -194,6 +203,15 @@ class FakeStore:
         await asyncio.sleep(0)
         if self.unavailable:
             raise StoreUnavailable("the store is away")
+
+    def _age(self, rows: Iterable[_Row]) -> timedelta | None:
+        """How old the oldest is."""
+        return max((self._clock.now() - _created(row) for row in rows), default=None)
+
+    def _is_wanted_again(self, row: _Row) -> bool:
+        """Whether a worker had it, and one should again."""
+        is_over = row.wake_at is not None and row.wake_at <= self._clock.now()
+        return row.order.lease > 0 and (row.hints > 0 or is_over)
 
     def _insert(self, order: Order) -> None:
         _check(order)
@@ -272,6 +290,11 @@ class FakeStore:
             and (wanted.until is None or order.created_at < wanted.until)
             and (wanted.before is None or order.id < wanted.before)
         )
+
+
+def _created(row: _Row) -> datetime:
+    assert row.order.created_at is not None, "what is stored has its time"
+    return row.order.created_at
 
 
 def _is_received(row: _Row) -> bool:

@@ -27,7 +27,7 @@ from orders.domain.retry import RetryPolicy
 from orders.execution import Execution
 from orders.leases import Leases
 from orders.placement import Placement, Request
-from orders.ports import Added, Hint, Hold, Horizon, Key, KeyKind
+from orders.ports import Added, Filter, Hint, Hold, Horizon, Key, KeyKind
 from orders.recovery import Recovery
 from orders.routing import Router
 from orders.store import PostgresStore
@@ -267,7 +267,7 @@ async def test_a_value_that_cannot_be_stored_fails_alone(
     )
 
     assert kinds(ends) == [Added, Unstorable, Added]
-    assert await store.last_seqs([order.id for order in wanted]) == {
+    assert await store.ahead([(order.id, 0) for order in wanted]) == {
         wanted[0].id: 1,
         wanted[2].id: 1,
     }
@@ -299,7 +299,7 @@ async def test_a_broken_constraint_fails_only_its_order(store: PostgresStore) ->
     )
 
     assert kinds(ends) == [Order, Order, Unstorable, Order, Order]
-    assert await store.last_seqs([order.id for order in orders]) == {
+    assert await store.ahead([(order.id, 0) for order in orders]) == {
         order.id: 3 if n == 2 else 4 for n, order in enumerate(orders)
     }
 
@@ -545,7 +545,7 @@ async def test_what_met_another_is_repeated_as_it_is(
     adds = await asyncio.gather(*(received(store) for _ in range(4)))
 
     assert len(kept) == len(saves) == len(swept) == len(adds) == 4
-    assert await store.last_seqs([order.id for order in orders]) == {
+    assert await store.ahead([(order.id, 0) for order in orders]) == {
         order.id: 3 for order in orders
     }
 
@@ -562,7 +562,7 @@ async def test_a_connection_lost_in_a_batch_is_unknown_to_all_and_nothing_is_tri
 
     assert kinds(ends) == [StoreUnavailable] * 4
     assert await sql.fetchval("SELECT last_value FROM stumbles") == 1
-    assert await store.last_seqs([order.id for order in orders]) == {
+    assert await store.ahead([(order.id, 0) for order in orders]) == {
         order.id: 2 for order in orders
     }
 
@@ -697,9 +697,9 @@ async def test_the_store_can_be_used_from_tasks_that_know_nothing_of_it(
 ) -> None:
     order = await received(store)
 
-    history = await asyncio.create_task(store.history(order.id), context=Context())
+    found = await asyncio.create_task(store.find(Filter(order.owner), 1), context=Context())
 
-    assert [step.seq for step in history] == [1]
+    assert found == [order]
 
 
 # Failures of the server
@@ -733,7 +733,7 @@ async def test_writes_go_on_after_a_crash_of_the_server_and_none_that_was_answer
     await asyncio.gather(*writers, stopping)
 
     assert failures
-    assert await store.last_seqs(answered) == dict.fromkeys(answered, 1)
+    assert await store.ahead([(order_id, 0) for order_id in answered]) == dict.fromkeys(answered, 1)
 
 
 async def test_while_the_server_is_down_every_call_says_so(
@@ -753,8 +753,8 @@ async def test_while_the_server_is_down_every_call_says_so(
             store.overlooked(1),
             store.forget_hints(),
             store.history(order.id),
-            store.last_seqs([order.id]),
-            store.oldest_received(),
+            store.ahead([(order.id, 0)]),
+            store.survey(),
             store.ping(),
             return_exceptions=True,
         )
@@ -803,7 +803,7 @@ async def _reachable(store: PostgresStore) -> bool:
 # What it costs
 
 
-async def test_most_steps_of_a_normal_life_touch_no_index(
+async def test_what_follows_a_claim_until_the_last_step_touches_no_index(
     opened: Open, sql: asyncpg.Connection
 ) -> None:
     store = opened()
@@ -818,7 +818,7 @@ async def test_most_steps_of_a_normal_life_touch_no_index(
 
     updates, hot = await _updates(sql)
     assert updates == 400
-    assert hot >= 200
+    assert 150 <= hot <= 200  # the two steps between, as far as there is room on their page
 
 
 async def _updates(sql: asyncpg.Connection) -> tuple[int, int]:

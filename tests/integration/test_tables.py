@@ -1,9 +1,11 @@
 """The schema that is really in the database."""
 
 import asyncpg
+import pytest
 from tortoise import Tortoise
 from tortoise.migrations.autodetector import MigrationAutodetector
 
+from orders.store import rows
 from orders.store.database import config
 from orders.store.migrate import migrate
 
@@ -21,7 +23,7 @@ async def test_migrating_twice_applies_nothing_the_second_time(empty_database_ur
     first = await migrate(empty_database_url)
     second = await migrate(empty_database_url)
 
-    assert (first, second) == (["orders.0001_orders"], [])
+    assert (first, second) == (["orders.0001_orders", "orders.0002_indexes"], [])
 
 
 async def test_the_models_and_the_migrations_tell_of_the_same_tables(database_url: str) -> None:
@@ -34,12 +36,35 @@ async def test_the_models_and_the_migrations_tell_of_the_same_tables(database_ur
     await context.close_connections()
 
 
+@pytest.mark.parametrize(
+    ("name", "attributes"), [("new_order", rows.INSERT), ("order_step", rows.STEP)]
+)
+async def test_a_row_of_a_batch_has_the_attributes_of_its_type_in_order(
+    database_url: str, name: str, attributes: tuple[str, ...]
+) -> None:
+    found = await _about(
+        database_url,
+        name,
+        "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND NOT attisdropped"
+        " ORDER BY attnum",
+    )
+
+    assert tuple(row["attname"] for row in found) == attributes
+
+
 async def _constraints(url: str, table: str) -> dict[str, str]:
-    connection = await asyncpg.connect(url)
-    rows = await connection.fetch(
+    found = await _about(
+        url,
+        table,
         "SELECT conname, pg_get_constraintdef(oid) AS text FROM pg_constraint "
         "WHERE conrelid = $1::regclass",
-        table,
     )
+    return {row["conname"]: row["text"] for row in found}
+
+
+async def _about(url: str, name: str, query: str) -> list[asyncpg.Record]:
+    """What the catalogue says of a table or type."""
+    connection = await asyncpg.connect(url)
+    found = await connection.fetch(query, name)
     await connection.close()
-    return {row["conname"]: row["text"] for row in rows}
+    return list(found)

@@ -120,7 +120,11 @@ async def test_postgresql_is_not_reached_without_the_right_trust(
 async def test_hints_and_steps_go_over_tls(tls: Secured, trust: str) -> None:
     url = redis_urls(tls)[trust]
     redis = Redis.from_pool(pool(url))
-    queue, feed, watching = RedisQueue(redis), RedisFeed(redis), RedisWatching(redis)
+    queue, feed, watching = (
+        RedisQueue(redis),
+        RedisFeed(redis),
+        RedisWatching(redis, clock=SystemClock()),
+    )
     order = an_order(id=uuid4())
     broker = StreamBroker(url, clock=SystemClock(), slots=1, tick=timedelta(seconds=0.1))
     listening = asyncio.create_task(watching.listen())

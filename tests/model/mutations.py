@@ -1,7 +1,8 @@
 """Engines with one safeguard taken out, to show that the simulation would notice."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from orders.domain.errors import FailureCode
 from orders.domain.lifecycle import Status

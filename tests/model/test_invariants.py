@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from orders.domain.amounts import Amount
 from orders.domain.errors import FailureCode
@@ -93,7 +94,9 @@ def test_a_failure_while_the_bytes_may_still_land_breaks_i4(judge: Judge) -> Non
     assert broken(judge) == {"I4"}
 
 
-@pytest.mark.parametrize("step", [replace(SUBMITTED, seq=6), replace(RECEIVED, seq=5), SUBMITTED])
+@pytest.mark.parametrize(
+    "step", [structs.replace(SUBMITTED, seq=6), structs.replace(RECEIVED, seq=5), SUBMITTED]
+)
 def test_a_gap_a_repeat_or_a_step_that_is_not_allowed_breaks_i5(judge: Judge, step: Order) -> None:
     judge.stored(step)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from structlog.typing import EventDict
 
 from orders.domain.amounts import Amount
 from orders.domain.errors import (
@@ -20,8 +21,8 @@ from orders.domain.order import Failure, Order
 from orders.domain.quote import Landed, Outcome, Reverted, Transaction
 from orders.domain.retry import RetryPolicy
 from orders.execution import Execution
-from tests.fakes.venue import FakeVenue
 from tests.unit.conftest import LEASE, World
+from tests.unit.interrupted import Killed, dies_in, pauses_in
 
 SLIPPED = Reverted(FailureCode.SLIPPAGE_EXCEEDED, "the price moved")
 
@@ -105,23 +106,6 @@ async def test_a_delivery_of_an_order_that_another_holds_does_nothing(world: Wor
 # -- a crash after each step, and a paused worker
 
 
-class Killed(BaseException):
-    """The worker died here."""
-
-
-def dies_in(venue: FakeVenue, method: str, *, after: bool) -> None:
-    """Let the first call of a venue's method be the last thing that this worker does."""
-    real = getattr(venue, method)
-
-    async def dying(argument: object) -> object:
-        setattr(venue, method, real)
-        if after:
-            await real(argument)
-        raise Killed
-
-    setattr(venue, method, dying)
-
-
 @pytest.mark.parametrize(
     ("method", "after"),
     [("build", False), ("build", True), ("send", False), ("send", True), ("status", False)],
@@ -175,17 +159,7 @@ async def test_a_dead_workers_order_is_taken_up_once_its_lease_ran_out(world: Wo
 
 async def test_a_worker_that_was_paused_past_its_lease_changes_nothing(world: World) -> None:
     order_id = await world.placed()
-    paused, resumed = asyncio.Event(), asyncio.Event()
-    build = world.alpha.build
-
-    async def pausing(order: Order) -> Transaction:
-        world.alpha.build = build  # type: ignore[method-assign]
-        transaction = await build(order)
-        paused.set()
-        await resumed.wait()
-        return transaction
-
-    world.alpha.build = pausing  # type: ignore[method-assign]
+    paused, resumed = pauses_in(world.alpha, "build")
     first = asyncio.create_task(world.worker().execution.run(order_id))
     await paused.wait()
     world.clock.advance(LEASE)
@@ -578,7 +552,7 @@ async def test_a_step_that_cannot_be_stored_is_a_failed_try(world: World) -> Non
 
 
 async def test_a_bug_never_fails_an_order_that_may_have_been_executed(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: World, told: list[EventDict]
 ) -> None:
     order_id = await world.placed()
     worker = world.worker()
@@ -592,7 +566,9 @@ async def test_a_bug_never_fails_an_order_that_may_have_been_executed(
             await worker.execution.run(order_id)
             world.clock.advance(timedelta(minutes=2))
             await worker.recovery.sweep()
-    assert caplog.text.count("KeyError: 'a bug'") == 10
+    assert [repr(line["exc_info"]) for line in told if line["event"] == "order.bug"] == [
+        "KeyError('a bug')"
+    ] * 10
 
     assert (await world.order(order_id)).status == "submitted"
     assert (await world.finish(worker, order_id)).status == "confirmed"

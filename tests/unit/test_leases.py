@@ -122,3 +122,15 @@ async def test_a_lost_claim_hides_no_hold_of_the_same_order(world: World) -> Non
         await worker.leases.hand_over()
 
     assert await world.store.save((await world.order(order_id)).resume(), claim=1)
+
+
+async def test_a_lost_claim_hides_no_earlier_hold_that_was_dropped(world: World) -> None:
+    order = await held(world)
+    worker = world.worker()
+    worker.leases.drop(Hold(order.id, order.lease))
+    worker.leases.drop(Hold(order.id, order.lease + 7))  # it never arrived
+
+    await worker.leases.beat()
+
+    again = await world.store.save((await world.order(order.id)).resume(), claim=1)
+    assert again.crashes == 0

@@ -2,9 +2,6 @@
 
 import ast
 import asyncio
-import logging
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import cycle
@@ -12,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.typing import EventDict
 
 from orders.domain.errors import (
     Expired,
@@ -30,14 +28,11 @@ from orders.routing import Router
 from orders.settings import Settings
 from orders.venues import VENUES
 from tests.unit.conftest import LEASE, POLL, World
+from tests.unit.interrupted import Killed, pauses_in
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(path for folder in ("libs", "services") for path in (ROOT / folder).rglob("*.py"))
 SLIPPED = Reverted(FailureCode.SLIPPAGE_EXCEEDED, "the price moved")
-
-
-class Killed(BaseException):
-    """The worker died here."""
 
 
 # -- a step is stored, then told; and whoever lost the order tells nothing
@@ -45,17 +40,7 @@ class Killed(BaseException):
 
 async def test_a_worker_that_was_overtaken_tells_nobody_of_its_step(world: World) -> None:
     order_id = await world.placed()
-    paused, resumed = asyncio.Event(), asyncio.Event()
-    build = world.alpha.build
-
-    async def pausing(order: Order) -> Transaction:
-        world.alpha.build = build  # type: ignore[method-assign]
-        transaction = await build(order)
-        paused.set()
-        await resumed.wait()
-        return transaction
-
-    world.alpha.build = pausing  # type: ignore[method-assign]
+    paused, resumed = pauses_in(world.alpha, "build")
     overtaken = asyncio.create_task(world.worker().execution.run(order_id))
     await paused.wait()
     world.clock.advance(LEASE)
@@ -179,17 +164,17 @@ async def test_an_outcome_is_asked_for_during_one_lease_and_then_left_to_the_swe
 
 
 async def test_an_order_that_could_not_be_settled_raises_an_alarm(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: World, told: list[EventDict]
 ) -> None:
     world.alpha.status_errors.extend(Unknown("no answer") for _ in range(1000))
     order_id = await world.placed()
     before = _unsettled()
 
-    with caplog.at_level(logging.WARNING, logger="orders"):
-        await world.worker().execution.run(order_id)
+    await world.worker().execution.run(order_id)
 
     assert _unsettled() == before + 1
-    assert f"order.unsettled order_id={order_id}" in caplog.text
+    alarms = [line for line in told if line["event"] == "order.unsettled"]
+    assert [(line["order_id"], line["log_level"]) for line in alarms] == [(order_id, "warning")]
 
 
 def _unsettled() -> float:
@@ -370,15 +355,3 @@ def _calls(path: Path) -> Iterator[str]:
             yield ast.unparse(node.func)
         elif isinstance(node, ast.ImportFrom) and node.module == "time":
             yield from (f"time.{alias.name}" for alias in node.names)
-
-
-def test_the_import_contracts_hold() -> None:
-    linted = subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
-        cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT / 'libs'}:{ROOT}", "PATH": ""},
-        capture_output=True,
-        text=True,
-    )
-
-    assert linted.returncode == 0, linted.stdout

@@ -5,6 +5,7 @@ import json
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 from taskiq import AckableMessage, InMemoryBroker
 
@@ -22,12 +23,14 @@ class Bench:
     def __init__(self) -> None:
         self.broker = InMemoryBroker()
         self.ran: list[object] = []
+        self.traceparents: list[str | None] = []
         self.acked = 0
         self.failure: BaseException | None = None
 
         @self.broker.task(task_name=TASK)
-        async def execute(order_id: str, hinted_at: int) -> None:
+        async def execute(order_id: str, hinted_at: int, *, traceparent: str | None = None) -> None:
             self.ran.append((UUID(order_id), hinted_at))
+            self.traceparents.append(traceparent)
             if self.failure:
                 raise self.failure
 
@@ -60,6 +63,15 @@ async def test_our_message_runs_our_task_and_is_acknowledged(bench: Bench) -> No
 
     assert bench.ran == [(HINT.order_id, 1795348800123000)]  # AT, in microseconds since 1970
     assert bench.acked == 1
+
+
+async def test_the_span_that_sent_a_hint_is_carried_by_it(bench: Bench) -> None:
+    span = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    await bench.deliver(encode(HINT))
+    await bench.deliver(encode(replace(HINT, traceparent=span)))
+
+    assert bench.traceparents == [None, span]
 
 
 async def test_a_task_that_raises_is_acknowledged(bench: Bench) -> None:
@@ -136,7 +148,7 @@ async def test_arguments_that_name_no_order_or_no_time_are_counted_and_dropped(
 ) -> None:
     bench, ran = Bench(), []
 
-    async def run(named: UUID) -> None:
+    async def run(named: UUID, _: str | None) -> None:
         ran.append(named)
 
     register(bench.broker, run=run, clock=FakeClock())

@@ -2,7 +2,10 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
+
+import pytest
 
 from orders.domain.errors import Transient, Unknown
 from orders.domain.quote import Outcome, Transaction
@@ -60,6 +63,31 @@ async def test_a_full_pass_runs_again_at_once(world: World) -> None:
     swept = await world.worker().recovery.sweep()  # ten a pass
 
     assert swept == 25
+
+
+async def test_a_sweep_that_is_cancelled_still_hints_at_what_it_took(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = await world.placed()
+    world.clock.advance(LEASE)
+    await world.queue.mark()
+    due, taken, answered = world.store.due, asyncio.Event(), asyncio.Event()
+
+    async def slow(*given: Any) -> list[Hint]:
+        hints = await due(*given)
+        taken.set()
+        await answered.wait()
+        return hints
+
+    monkeypatch.setattr(world.store, "due", slow)
+    sweeping = asyncio.create_task(world.worker().recovery.sweep())
+    await taken.wait()
+    sweeping.cancel()
+    answered.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await sweeping
+    assert world.queue.order_ids == [order_id]
 
 
 async def test_nothing_is_taken_while_the_queue_cannot_be_told(world: World) -> None:

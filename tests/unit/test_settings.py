@@ -61,6 +61,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("API_HOST", "::1", "::1"),
     ("API_PORT", "65535", 65535),
     ("DRAIN_SECONDS", "0.25", timedelta(seconds=0.25)),
+    ("SHUTDOWN_SECONDS", "0.25", timedelta(seconds=0.25)),
     ("BACKSTOP_SECONDS", "86400", timedelta(days=1)),
     ("VENUES", "one, two,,", ("one", "two")),
     ("PAPER_QUOTE_LATENCY_MS", "0", (timedelta(0), timedelta(0))),
@@ -89,6 +90,7 @@ BAD: dict[str, list[str]] = {
     "WORKER_PROBE_PORT": BAD_PORT,
     "WORKER_CONCURRENCY": [*BAD_COUNT, "10001"],
     "DRAIN_SECONDS": BAD_SECONDS,
+    "SHUTDOWN_SECONDS": BAD_SECONDS,
     "TOKENS": ["x", "{}", '[{"symbol":"A"}]'],
     "QUOTE_TIMEOUT_SECONDS": BAD_SECONDS,
     "VENUE_TIMEOUT_SECONDS": BAD_SECONDS,
@@ -111,7 +113,10 @@ BAD: dict[str, list[str]] = {
     "PAPER_VARIANCE_BPS": ["-1", "2001", "x"],
     "PAPER_FAILURE_RATE": ["-0.1", "1.1", "x", "nan"],
     "PAPER_SEED": ["x", "1.5"],
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ["collector:4318", "grpc://h", "http://", "http://h:port"],
+    "OTEL_TRACES_SAMPLER_ARG": ["-0.1", "1.1", "x", "nan"],
     "LOG_LEVEL": ["", "loud"],
+    "LOG_FORMAT": ["", "xml", "JSON"],
 }
 ANY_TEXT = {"API_HOST", "WORKER_PROBE_HOST", "VENUES"}
 """Settings of which no value is wrong by itself."""
@@ -141,6 +146,10 @@ def test_a_missing_url_is_asked_for_by_name(name: str) -> None:
 @pytest.mark.parametrize("name", URLS)
 def test_the_secrets_of_a_url_are_not_shown(name: str) -> None:
     assert "hunter2" not in _refusal(**{name: "mysql://u:hunter2@h/d"})
+
+
+def test_the_secrets_of_an_optional_url_are_not_shown() -> None:
+    assert "hunter2" not in _refusal(OTEL_EXPORTER_OTLP_ENDPOINT="grpc://u:hunter2@h")
 
 
 def test_a_value_that_is_no_secret_is_shown() -> None:

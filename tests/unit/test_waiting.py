@@ -1,9 +1,8 @@
 """Waiting for what a process cannot work without."""
 
-import logging
 from datetime import timedelta
 
-import pytest
+from structlog.typing import EventDict
 
 from orders.waiting import until_reachable
 from tests.fakes.clock import FakeClock
@@ -22,13 +21,13 @@ class Away:
             raise OSError("connection refused")
 
 
-async def test_what_answers_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_answers_is_not_waited_for(told: list[EventDict]) -> None:
     clock, server = FakeClock(), Away(1)
 
     await until_reachable("PostgreSQL", server.reach, clock=clock)
 
     assert (server.asked, clock.monotonic()) == (1, timedelta(0))
-    assert caplog.messages == []
+    assert told == []
 
 
 async def test_what_is_away_is_asked_every_second_until_it_answers() -> None:
@@ -40,15 +39,12 @@ async def test_what_is_away_is_asked_every_second_until_it_answers() -> None:
 
 
 async def test_who_waits_says_so_now_and_then_and_when_it_is_over(
-    caplog: pytest.LogCaptureFixture,
+    told: list[EventDict],
 ) -> None:
     server = Away(8)
 
-    with caplog.at_level(logging.WARNING, "orders"):
-        await until_reachable("PostgreSQL", server.reach, clock=FakeClock())
+    await until_reachable("PostgreSQL", server.reach, clock=FakeClock())
 
-    assert caplog.messages == [
-        "start.waiting for=PostgreSQL error='connection refused'",
-        "start.waiting for=PostgreSQL error='connection refused'",
-        "start.reached name=PostgreSQL",
-    ]
+    postgresql = {"log_level": "warning", "what": "PostgreSQL"}
+    waiting = {"event": "start.waiting", "error": "OSError: connection refused", **postgresql}
+    assert told == [waiting, waiting, {"event": "start.reached", **postgresql}]

@@ -1,7 +1,6 @@
 """Harm to processes: killed, frozen past their leases, told to stop, at a point or anywhere."""
 
 import asyncio
-import os
 import signal
 from contextlib import suppress
 from datetime import timedelta
@@ -9,7 +8,7 @@ from functools import partial
 from random import Random
 
 from tests.chaos import points
-from tests.chaos.fleet import Service
+from tests.chaos.fleet import Service, send
 from tests.chaos.harm import Faults, NotStruck
 from tests.chaos.points import API_POINTS, WORKER_POINTS, Action, Point
 from tests.chaos.stage import Stage
@@ -63,12 +62,8 @@ class Processes:
         points.arm(folder, service.name, point, action)
         await self._until_sprung(service)
         if action is Action.FREEZE:
-            await asyncio.sleep(self._freeze_for())
-            service.signal(signal.SIGCONT)
-            return
-        service.asked += 1
-        await self._died(service, deaths)
-        await service.ready()
+            return await self._thaw(service)
+        await self._until_back(service, deaths)
 
     async def _until_sprung(self, service: Service) -> None:
         trap = points.armed(self._stage.folder, service.name)
@@ -79,23 +74,19 @@ class Processes:
             raise NotStruck
 
     async def _kill(self, kind: str) -> None:
-        service = self._one(kind)
-        deaths = len(service.deaths)
-        service.asked += 1
-        service.signal(signal.SIGKILL)
-        await self._died(service, deaths)
-        await service.ready()
+        await self._end(self._one(kind), signal.SIGKILL)
 
     async def _freeze(self) -> None:
         service = self._one("worker")
         service.signal(signal.SIGSTOP)
-        await asyncio.sleep(self._freeze_for())
-        service.signal(signal.SIGCONT)
+        await self._thaw(service)
 
-    def _freeze_for(self) -> float:
-        """Longer than a lease and the sweep that finds it."""
+    async def _thaw(self, service: Service) -> None:
+        """Let it go on, after longer than a lease and the sweep that finds it."""
         shortest = LEASE.total_seconds() + 1.5
-        return self._dice.uniform(shortest, max(shortest, self._longest_freeze.total_seconds()))
+        longest = max(shortest, self._longest_freeze.total_seconds())
+        await asyncio.sleep(self._dice.uniform(shortest, longest))
+        service.signal(signal.SIGCONT)
 
     async def _kill_manager(self) -> None:
         """What it leaves behind lives on, until it is killed as well."""
@@ -104,32 +95,32 @@ class Processes:
         service.asked += 1
         service.signal(signal.SIGKILL)
         await asyncio.sleep(self._dice.uniform(2, 5))
-        for pid in orphans:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, *orphans)
         await service.ready()
 
     async def _kill_child(self) -> None:
         """taskiq starts it anew; of the processes that a manager has, one does the work."""
         service = self._one("taskiq")
-        for pid in service.children():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, *service.children())
         await service.ready()
 
     async def _roll(self) -> None:
         """Every process of the engine is told to stop, one after the other, and started again."""
         await self._stop_workers()
         for service in (*self._stage.fleet.of("taskiq"), *self._stage.fleet.of("api")):
-            deaths = len(service.deaths)
-            service.asked += 1
-            service.signal(signal.SIGTERM)
-            await self._died(service, deaths)
-            await service.ready()
+            await self._end(service, signal.SIGTERM)
 
     def _one(self, kind: str) -> Service:
         return self._dice.choice(self._stage.fleet.of(kind))
 
-    async def _died(self, service: Service, deaths: int) -> None:
-        """Return once it has ended more than `deaths` times. Raises `AssertionError`."""
+    async def _end(self, service: Service, number: signal.Signals) -> None:
+        deaths = len(service.deaths)
+        service.signal(number)
+        await self._until_back(service, deaths)
+
+    async def _until_back(self, service: Service, deaths: int) -> None:
+        """Return once it has ended, as asked for, more than `deaths` times and is ready again.
+        Raises `AssertionError`."""
+        service.asked += 1
         await eventually(lambda: len(service.deaths) > deaths, ENDS_WITHIN)
+        await service.ready()

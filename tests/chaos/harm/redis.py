@@ -1,7 +1,6 @@
 """Harm to Redis: emptied, restarted, paused, full, and cut off from either side."""
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -9,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
 
+from tests.chaos.fleet import send
 from tests.chaos.harm import Caught, Faults
 from tests.chaos.stage import Stage
 from tests.eventually import eventually
@@ -59,12 +59,12 @@ class Redis:
         """Workers stand still for less than half a lease, while the queue fills."""
         workers = [*self._stage.fleet.of("worker"), *self._stage.fleet.of("taskiq")]
         pids = [pid for each in workers for pid in (each.pid, *each.children())]
-        _signal(pids, signal.SIGSTOP)
+        send(signal.SIGSTOP, *pids)
         try:
             await asyncio.sleep(1)
             yield
         finally:
-            _signal(pids, signal.SIGCONT)
+            send(signal.SIGCONT, *pids)
 
     async def _waiting(self) -> list[Caught]:
         async with self._stage.postgres() as connection:
@@ -112,9 +112,3 @@ class Redis:
             await asyncio.sleep(self._dice.uniform(2, 8))
         finally:
             proxy.heal(broken=self._dice.random() < 0.5)
-
-
-def _signal(pids: list[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)

@@ -31,7 +31,7 @@ class Traffic:
         }
 
     async def _repeat_hints(self) -> None:
-        """Every open order, and as many finished ones, ten times over and shuffled."""
+        """Up to 200 open orders and 100 finished ones, ten times over and shuffled."""
         async with self._stage.postgres() as connection:
             rows = await connection.fetch(
                 "(SELECT order_id, now() AS at FROM orders WHERE wake_at IS NOT NULL LIMIT 200)"

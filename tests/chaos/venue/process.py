@@ -13,8 +13,8 @@ from services.cli.child import Child
 from services.cli.ports import free_port
 from services.cli.scratch import Scratch
 from tests.chaos.venue.remote import RemoteVenue
-from tests.e2e.engine import ROOT
 from tests.eventually import eventually
+from tests.paths import PYTHONPATH, ROOT
 
 
 class Process:
@@ -35,7 +35,7 @@ class Process:
         child = self._scratch.spawn(
             f"venue-{self._starts}",
             [sys.executable, *command.split(), *options],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "libs")))},
+            env=os.environ | {"PYTHONPATH": PYTHONPATH},
             cwd=ROOT,
         )
 

@@ -8,6 +8,7 @@ import msgspec
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import raw
 
+from services.worker.probing import listen
 from tests.chaos.venue.desk import Delivery, Desk, Reply
 from tests.chaos.venue.faults import Call, Fault
 from tests.chaos.venue.ledger import Ledger
@@ -60,12 +61,7 @@ class Server:
 
     async def start(self) -> None:
         """Go on where the ledger left off, and listen. Raises `OSError` when the port is taken."""
-        server: Any = await self._app.create_server(host=self._host, port=self._port)
-        await server.startup()
-        await server.before_start()
-        await server.after_start()
-        await server.start_serving()
-        self._server = server
+        self._server = await listen(self._app, host=self._host, port=self._port)
         self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:

@@ -1,22 +1,13 @@
 """An API on a database and a Redis of the test's own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
-from sanic import Sanic
 
 from tests.integration.api.serving import Hand, Server, a_hand, serving
 
 Counts = Callable[[], Awaitable[dict[str, int]]]
-
-
-@pytest.fixture(autouse=True)
-def names_free(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Sanic keeps every app by its name; in test mode a name may come again."""
-    monkeypatch.setattr(Sanic, "test_mode", True)
-    yield
-    Sanic._app_registry.clear()
 
 
 @pytest.fixture

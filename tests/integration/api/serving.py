@@ -83,9 +83,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(environment: Mapping[str, str]) -> AsyncIterator[Server]:
-    """An API process in this loop, configured by `environment`."""
-    app = create_app(Settings.read(environment))
+async def serving(environment: Mapping[str, str], app: App | None = None) -> AsyncIterator[Server]:
+    """An API process in this loop, configured by `environment` unless it is made already."""
+    app = app or create_app(Settings.read(environment))
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         running: Any = await app.create_server(sock=listener)

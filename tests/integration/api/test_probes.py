@@ -70,6 +70,56 @@ async def test_metrics_are_told_as_prometheus_reads_them(api: Server) -> None:
         assert line in answer.text
 
 
+async def test_whoever_reads_openmetrics_is_told_which_order_an_accept_was_for(
+    api: Server,
+) -> None:
+    order_id = await api.place()
+
+    answer = await api.client.get(
+        "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+    )
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+    assert f'# {{trace_id="{order_id.hex}"}}' in answer.text
+
+
+async def test_an_api_tells_what_is_open_and_what_waits(api: Server) -> None:
+    await api.place()
+
+    async def told() -> dict[str, float]:
+        text = (await api.client.get("/metrics")).text
+        return {
+            name: float(value)
+            for name, _, value in (line.partition(" ") for line in text.splitlines())
+            if name.startswith(("order_engine_queue_backlog", "order_engine_oldest"))
+        }
+
+    async def is_told() -> bool:
+        now = await told()
+        return (
+            now.get("order_engine_queue_backlog") == 1
+            and now.get("order_engine_oldest_order_seconds", 0) > 0
+        )
+
+    await eventually(is_told, timedelta(seconds=10))
+
+
+async def test_a_request_s_latency_is_told(api: Server) -> None:
+    before = await _seconds_of_accepts(api)
+
+    await api.place()
+
+    assert 0 < await _seconds_of_accepts(api) - before < 60
+
+
+async def _seconds_of_accepts(api: Server) -> float:
+    """How long all accepts of this process took together."""
+    name = 'order_engine_request_seconds_sum{route="api/orders/execute"} '
+    lines = (await api.client.get("/metrics")).text.splitlines()
+    return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
 async def test_an_order_s_id_is_no_label(api: Server) -> None:
     order_id = await api.place()
     await api.client.get(f"/api/orders/{order_id}")

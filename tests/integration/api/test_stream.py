@@ -411,6 +411,25 @@ async def test_a_client_that_never_reads_again_is_let_go_of(
                 slow.transport.abort()
 
 
+async def test_who_answers_no_ping_is_let_go_of_and_who_does_is_kept(
+    environment: dict[str, str], hand: Hand
+) -> None:
+    async with serving(environment | {"HEARTBEAT_SOCKET_SECONDS": "0.05"}) as api:
+        order_id = await api.place()
+        async with api.stream(order_id) as lively, api.stream(order_id) as frozen:
+            await told(lively)
+            await told(frozen)
+            frozen.transport.pause_reading()
+            reading = asyncio.create_task(told(lively))
+
+            await eventually(lambda: _one_open(api), within=timedelta(seconds=5))
+            await hand.route(order_id)
+            step = await reading
+            frozen.transport.abort()
+
+    assert step["seq"] == 2
+
+
 async def test_a_draining_server_asks_its_clients_to_come_back(api: Server, hand: Hand) -> None:
     order_id = await api.place()
     async with api.stream(order_id) as stream:
@@ -565,6 +584,10 @@ async def _subscriptions(redis: Redis) -> list[str]:
 
 async def _none_open(api: Server) -> bool:
     return await _sockets(api) == 0
+
+
+async def _one_open(api: Server) -> bool:
+    return await _sockets(api) == 1
 
 
 async def _is_blocked(api: Server) -> bool:

@@ -12,12 +12,12 @@ CHAOS := SEED ORDERS MINUTES EVERY FREEZE KEEP
 flag = --$(shell echo $(1) | tr A-Z a-z)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check chaos bench clean venv
+.PHONY: help demo up test image-test chart-test chart-readme reference dashboards pictures manifests chart-tools check chaos bench bench-all bench-report bench-gate clean venv
 
 help: ## show this list
 	@echo "usage: make TARGET"
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' Makefile | expand -t 16
 	@echo
 	@echo "Any Python from 3.11 to 3.14 will do. To choose it: make clean demo PYTHON=/path/to/python3"
 
@@ -27,8 +27,34 @@ demo: venv ## five orders at once through a whole engine, live; nothing is left 
 up: venv ## a whole engine that runs until Ctrl-C
 	@$(BIN)/python -m services.cli up
 
-test: venv ## every test, with coverage
-	@$(BIN)/python -m pytest --cov=orders --cov=services --cov-report=term:skip-covered -ra
+test: venv ## every test but those of the chart and the images, with coverage
+	@$(BIN)/python -m pytest --ignore=tests/chart --ignore=tests/images --cov=orders --cov=services --cov-report=term:skip-covered -ra
+
+chart-test: chart-tools ## every test of the Helm chart
+	@$(BIN)/python -m pytest tests/chart
+
+image-test: venv ## build both images, look into them, and run an order through them (root, buildah, mmdebstrap)
+	@$(BIN)/python -m pytest tests/images
+
+chart-readme: chart-tools ## render the chart's README after a change of its values
+	@$(BIN)/python charts/readme.py
+
+reference: venv ## render docs/metrics.md after a change of a metric
+	@$(BIN)/python -m docs.metrics
+
+dashboards: venv ## render the chart's dashboards after a change of charts/dashboards
+	@$(BIN)/python -m charts.dashboards
+
+pictures: venv ## draw docs/images from a real engine under a real Prometheus (Debian's prometheus)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
+	@$(BIN)/python -m tests.observability --pictures docs/images
+
+manifests: chart-tools ## render k8s/manifests after a change of the chart or of k8s/values-*.yaml
+	@$(BIN)/python -m k8s.render
+
+chart-tools: venv ## fetch Helm 3 and 4, schemas and linters into .tools
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[chart]' -c constraints.txt
+	@$(BIN)/python -m tests.chart.tools
 
 check: venv ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .
@@ -42,8 +68,18 @@ chaos: venv ## a whole engine under load and under faults, then judgement: SEED=
 bench: venv ## measure orders a second
 	@$(BIN)/python -m benchmarks
 
+bench-all: venv ## measure everything but the soak, into OUT= (half an hour)
+	@$(BIN)/python -m benchmarks all $(if $(OUT),--out $(OUT))
+
+bench-report: venv ## render the figures of benchmarks/results
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
+	@$(BIN)/python -m benchmarks.report
+
+bench-gate: venv ## fail when an order costs more CPU than it may
+	@$(BIN)/python -m benchmarks gate
+
 clean: ## remove the virtual environment and every cache
-	rm -rf $(VENV) $(LOCK) .coverage build dist .*_cache .hypothesis *.egg-info libs/*.egg-info
+	rm -rf $(VENV) $(LOCK) .tools .coverage build dist .*_cache .hypothesis *.egg-info libs/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A lock, since two calls at once in one folder would build the same environment. `mkdir` succeeds

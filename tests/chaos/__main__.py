@@ -35,8 +35,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options of a run."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of load and harm")
-    parser.add_argument("--orders", type=int, default=5000)
-    parser.add_argument("--minutes", type=float, default=4, help="over which they are placed")
+    parser.add_argument(
+        "--orders",
+        type=int,
+        default=5000,
+        help="placed in these minutes by a machine as fast as usual; a slower one places fewer",
+    )
+    parser.add_argument("--minutes", type=float, default=4, help="of load, and more if need be")
     parser.add_argument(
         "--every",
         type=_range,
@@ -50,7 +55,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--patience",
         type=float,
         default=180,
-        help="seconds in which all must end, after the last harm",
+        help="seconds in which all must end, after the last harm, on a machine as fast as usual",
     )
     parser.add_argument("--apis", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2, help="processes of their own")
@@ -78,7 +83,7 @@ def conclude(done: Run, options: argparse.Namespace) -> int:
     print("\nfigures")
     for figure in done.figures:
         print(f"  {figure}")
-    print(f"  the machine took {done.slowness:.1f} times as long as usual to compute")
+    print(f"  the machine took up to {done.slowness:.1f} times as long as usual to compute")
     print("\ninvariants")
     code = report(done.verdicts)
     problems = list(done.wrong())

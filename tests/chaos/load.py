@@ -27,7 +27,7 @@ GIVEN_UP = Reply(Outcome.UNKNOWN, "given_up")
 
 
 class Load:
-    """Places `orders` orders at `rate` a second with the APIs at `api_urls`.
+    """Places `orders` orders at `rate` a second, which may change, with the APIs at `api_urls`.
 
     The seed decides what is asked; when it is answered is up to the engine. `in_flight` bounds
     requests and `sockets` subscribers at one time. An answer is waited for `patience`, and a
@@ -52,8 +52,8 @@ class Load:
         """How many requests ended with each outcome."""
         self.asked = 0
         """How many orders were begun."""
+        self.rate = rate
         self._apis = len(api_urls)
-        self._rate = rate
         self._wishes = wishes(seed, orders) if wanted is None else wanted
         self._history = history
         self._slots = asyncio.Semaphore(in_flight)
@@ -95,7 +95,7 @@ class Load:
         loop = asyncio.get_running_loop()
         due = loop.time()
         for wish in self._wishes:
-            due = max(due + 1 / self._rate, loop.time() - CATCH_UP)
+            due = max(due + 1 / self.rate, loop.time() - CATCH_UP)
             await asyncio.sleep(due - loop.time())
             async with self._slots:  # one is free, or becomes so
                 if self._is_stopped:

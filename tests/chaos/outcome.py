@@ -46,7 +46,7 @@ class Run:
     figures: list[Figure]
     seconds: float
     slowness: float = 1.0
-    """How many times as long as usual this machine took to compute; see `slowness`."""
+    """How many times as long as usual this machine took to compute, at its slowest."""
     deaths: Collection[str] = ()
     """Processes that ended though nobody had made them."""
     late: str = ""

@@ -5,12 +5,10 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from random import Random
-
-import httpx
 
 from tests.chaos import figures
 from tests.chaos.checker import check
@@ -48,7 +46,7 @@ RATES = {
 }
 """How often a call, or a trade, meets each trouble of the venues, all through the run."""
 LONGEST = 3
-"""The load goes on until every fault has struck, up to so many times the orders asked for."""
+"""The load goes on until every fault has struck, up to so many times the minutes asked for."""
 HISTORY = "history.jsonl"
 
 
@@ -75,7 +73,6 @@ async def _judged(
     stage: Stage, options: argparse.Namespace, tell: Callable[[str], None], begun: float
 ) -> Run:
     history = History(stage.folder / HISTORY)
-    patience = timedelta(seconds=options.patience)
     nemesis = Nemesis(
         stage,
         Random(options.seed),
@@ -85,25 +82,29 @@ async def _judged(
         only=options.only,
     )
     rates = {fault: rate * options.trouble for fault, rate in RATES.items()}
+    seconds = options.minutes * 60
+    slowness = Slowness()
+    usual = options.orders / seconds
     load = Load(
         stage.api_urls,
         seed=options.seed,
-        rate=options.orders / (options.minutes * 60),
+        rate=usual / slowness.look(),
         orders=LONGEST * options.orders,
         history=history,
     )
-    slowness = Slowness()
-    await _trouble(stage, rates)
+    await stage.trouble(rates)
     async with load:
-        loading = asyncio.create_task(load.run())
+        loading, loaded = asyncio.create_task(load.run()), time.monotonic()
         while not loading.done():
             await asyncio.sleep(nemesis.dice.uniform(*options.every))
             await nemesis.strike()
-            slowness.look()
-            if not nemesis.unstruck() and load.asked >= options.orders:
+            load.rate = usual / slowness.look()
+            longest = LONGEST * seconds if nemesis.unstruck() else seconds
+            if time.monotonic() - loaded > longest:
                 load.stop()
         await loading
-        await _trouble(stage, dict.fromkeys(RATES, 0))
+        await stage.trouble(dict.fromkeys(RATES, 0))
+        patience = timedelta(seconds=options.patience * slowness.worst)
         tell(f"quiet; {load.counts.total():,} requests, {await _open(stage):,} orders still open")
         quiet = time.time()
         late = await _late(stage, patience)
@@ -132,18 +133,12 @@ async def _judged(
         orders=orders,
         figures=_figures(engine, traps, rested(stage.folder), nemesis),
         seconds=time.time() - begun,
-        slowness=slowness.times,
+        slowness=slowness.worst,
         deaths=list(_unasked(stage)),
         late=late,
         unstruck=nemesis.unstruck(),
         is_partial=bool(options.only),
     )
-
-
-async def _trouble(stage: Stage, rates: Mapping[Fault, float]) -> None:
-    """Tell the venues how much trouble to make."""
-    async with httpx.AsyncClient(base_url=stage.venue_url, trust_env=False) as client:
-        (await client.post("/control", json=rates)).raise_for_status()
 
 
 async def _open(stage: Stage) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import asyncpg
+import httpx
 from redis.asyncio import Redis
 
 from orders.store.migrate import migrate
@@ -19,6 +20,7 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.mutants import MUTANT
 from tests.chaos.proxy import Proxy
 from tests.chaos.skewed import SKEW
+from tests.chaos.venue.faults import Fault
 from tests.chaos.worker import VENUE_URL
 
 LEDGER = "ledger.sqlite"
@@ -61,6 +63,23 @@ class Stage:
             yield connection
         finally:
             await connection.close()
+
+    async def trouble(self, rates: Mapping[Fault, float]) -> dict[Fault, float]:
+        """Let the venues make each of these troubles so often from now on. Answers all rates."""
+        async with httpx.AsyncClient(base_url=self.venue_url, trust_env=False) as client:
+            answer = (await client.post("/control", json=rates)).raise_for_status()
+            told: dict[Fault, float] = answer.json()["rates"]
+            return told
+
+    @asynccontextmanager
+    async def troubled(self, change: Callable[[Fault, float], float]) -> AsyncIterator[None]:
+        """For a while, let the venues make each trouble as often as `change` says."""
+        usual = await self.trouble({})
+        await self.trouble({mode: change(mode, rate) for mode, rate in usual.items()})
+        try:
+            yield
+        finally:
+            await self.trouble(usual)
 
     @property
     def ledger(self) -> Path:

@@ -12,6 +12,7 @@ from tests.chaos.fleet import Service, send
 from tests.chaos.harm import Faults, NotStruck
 from tests.chaos.points import API_POINTS, WORKER_POINTS, Action, Point
 from tests.chaos.stage import Stage
+from tests.chaos.venue.faults import Fault
 from tests.eventually import eventually
 
 SPRINGS_WITHIN = timedelta(seconds=15)
@@ -53,9 +54,12 @@ class Processes:
         await self._trap(self._one(kind), point, action)
 
     async def _stop_workers(self) -> None:
-        """Told to stop where they hold something, so that there is something to hand over."""
-        for service in self._stage.fleet.of("worker"):
-            await self._trap(service, Point.ANY, Action.STOP)
+        """Told to stop where they hold something, and while trades land late, so that there is
+        something to hand over: what lands at once is finished by who holds it."""
+        late = Fault.LATE_LANDING_BEFORE_EXPIRY
+        async with self._stage.troubled(lambda mode, rate: 1 if mode is late else rate):
+            for service in self._stage.fleet.of("worker"):
+                await self._trap(service, Point.ANY, Action.STOP)
 
     async def _trap(self, service: Service, point: Point, action: Action) -> None:
         folder, deaths = self._stage.folder, len(service.deaths)

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from random import Random
 from uuid import UUID
 
-import httpx
-
 from orders.ports import Hint
 from orders.queue import STREAM, encode
 from tests.chaos.harm import Faults
@@ -63,10 +61,5 @@ class Traffic:
 
     async def _storm(self) -> None:
         """Everything that venues do wrong, ten times as often."""
-        async with httpx.AsyncClient(base_url=self._stage.venue_url, trust_env=False) as client:
-            rates = (await client.get("/control")).json()["rates"]
-            await client.post("/control", json={mode: min(1, 10 * p) for mode, p in rates.items()})
-            try:
-                await asyncio.sleep(self._dice.uniform(2, 6))
-            finally:
-                await client.post("/control", json=rates)
+        async with self._stage.troubled(lambda _, rate: min(1, 10 * rate)):
+            await asyncio.sleep(self._dice.uniform(2, 6))

@@ -6,6 +6,7 @@ to create databases, and the second is emptied before each test that uses it.
 
 import asyncio
 import os
+import signal
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -23,6 +24,12 @@ from orders.store.migrate import migrate
 from tests.backing import Backing, backing
 
 _numbers = count(1)
+
+
+def pytest_configure() -> None:
+    """A run in a shell's background is deaf to SIGINT, and so would be all that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import signal
 import struct
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from fcntl import ioctl
 from pty import openpty
@@ -24,12 +24,13 @@ PATIENCE = 30.0  # seconds
 OTHER_SCREEN, OWN_SCREEN, CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 
 
+@asynccontextmanager
 async def top(
     *words: str, output: int = asyncio.subprocess.PIPE, **settings: str
-) -> asyncio.subprocess.Process:
-    """It runs."""
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """It runs, and is gone afterwards whatever happens."""
     inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    return await asyncio.create_subprocess_exec(
+    running = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.cli", "top", *words),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
@@ -37,12 +38,18 @@ async def top(
         cwd=ROOT,
         env=inherited | {"PYTHONPATH": PYTHONPATH} | settings,
     )
+    try:
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            running.kill()
+        await running.wait()
 
 
 async def said(*words: str) -> tuple[int | None, list[str], str]:
     """The exit code, the lines, and the complaints of one that ends by itself."""
-    running = await top(*words)
-    told, complained = await asyncio.wait_for(running.communicate(), PATIENCE)
+    async with top(*words) as running:
+        told, complained = await asyncio.wait_for(running.communicate(), PATIENCE)
     return running.returncode, told.decode().splitlines(), complained.decode()
 
 
@@ -130,7 +137,6 @@ async def test_addresses_that_are_wrong_are_told_in_a_line(engine: Engine) -> No
 async def test_in_a_pipe_it_tells_frame_after_frame_through_a_restart(engine: Engine) -> None:
     api, worker = await engine.whole()
     await engine.until(await engine.place(), "confirmed")
-    running = await top("--every", "0.2", *at(api, worker))
     heard: list[str] = []
 
     async def until(pattern: str) -> None:
@@ -139,16 +145,17 @@ async def test_in_a_pipe_it_tells_frame_after_frame_through_a_restart(engine: En
             while not heard or not re.match(pattern, heard[-1]):
                 heard.append((await running.stdout.readline()).decode().rstrip())
 
-    await until("reached: 1 of 1 APIs, 1 of 1 workers")
-    worker.child.kill()
-    await until(f"worker {worker.url}: no answer")
-    await engine.worker(WORKER_PROBE_PORT=worker.url.rpartition(":")[2])
-    for order_id in [await engine.place() for _ in range(2)]:
-        await engine.until(order_id, "confirmed")
-    await until("reached: 1 of 1 APIs, 1 of 1 workers")
-    await until(r"confirmed +\S+ +\S+ +2 ")  # by the new worker
-    running.send_signal(signal.SIGINT)
-    rest, complained = await asyncio.wait_for(running.communicate(), PATIENCE)
+    async with top("--every", "0.2", *at(api, worker)) as running:
+        await until("reached: 1 of 1 APIs, 1 of 1 workers")
+        worker.child.kill()
+        await until(f"worker {worker.url}: no answer")
+        await engine.worker(WORKER_PROBE_PORT=worker.url.rpartition(":")[2])
+        for order_id in [await engine.place() for _ in range(2)]:
+            await engine.until(order_id, "confirmed")
+        await until("reached: 1 of 1 APIs, 1 of 1 workers")
+        await until(r"confirmed +\S+ +\S+ +2 ")  # by the new worker
+        running.send_signal(signal.SIGINT)
+        rest, complained = await asyncio.wait_for(running.communicate(), PATIENCE)
 
     assert (running.returncode, complained) == (0, b"")
     assert not re.search(r"\s-\d", "\n".join(heard) + rest.decode())
@@ -164,10 +171,12 @@ async def test_on_a_terminal_it_fills_the_screen_and_gives_it_back(
     before = tcgetattr(theirs)
 
     try:
-        async with reading(ours) as seen:
-            running = await top(
+        async with (
+            reading(ours) as seen,
+            top(
                 *("--every", "0.2", *at(api, worker)), output=theirs, TERM="xterm-256color"
-            )
+            ) as running,
+        ):
             await eventually(lambda: seen.count(b"order engine") > 2, timedelta(seconds=PATIENCE))
             running.send_signal(how)
             _, complained = await asyncio.wait_for(running.communicate(), PATIENCE)

@@ -3,10 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 import asyncpg
 
 from tests.eventually import eventually
+
+TAKEN_WITHIN = timedelta(seconds=60)
+"""A race for each slot against the engine's own pools: the slower the machine, the longer."""
 
 
 @asynccontextmanager
@@ -39,5 +43,5 @@ async def no_connection_left(database_url: str) -> AsyncIterator[Callable[[], Aw
 
         taken.push_async_callback(free)
         await take()
-        await eventually(none_of_ours)
+        await eventually(none_of_ours, TAKEN_WITHIN)
         yield free

@@ -33,7 +33,8 @@ async def test_sending_before_storing_is_found_out() -> None:
 async def test_without_the_sweep_what_redis_forgot_is_missed() -> None:
     quickly = ("--only", "redis flushall", "--trouble", "0", "--patience", "15")
 
-    done = await brief_run(*quickly, "--mutant", SWEEPING)
+    # More orders than usual, lest a slow machine's queue is empty when it is emptied.
+    done = await brief_run(*quickly, "--orders", "300", "--mutant", SWEEPING)
 
     missed = " ".join(
         v for each in done.verdicts if each.invariant == "I1" for v in each.violations

@@ -93,7 +93,7 @@ async def test_a_worker_that_is_stopped_under_load_hands_over_by_the_queue_alone
 ) -> None:
     # No lease runs out and no sweep comes round while this test lasts.
     asleep = {"LEASE_SECONDS": "90", "HEARTBEAT_SECONDS": "30", "SWEEP_SECONDS": "90"}
-    slow = {"PAPER_EXECUTION_LATENCY_MS": "1500", "WORKER_CONCURRENCY": "40"}
+    slow = {"PAPER_EXECUTION_LATENCY_MS": "4000", "WORKER_CONCURRENCY": "40"}
     _, first = await engine.whole(**asleep, **slow)
     second = await engine.worker(**asleep, **slow)
     placing = [asyncio.create_task(engine.place()) for _ in range(100)]

@@ -28,6 +28,7 @@ BURST = 36
 """Of slow orders: more than twice what both workers can hold."""
 SOON = timedelta(seconds=60)
 POLL = timedelta(milliseconds=100)
+FREEZES, LOST_WITHIN = 5, timedelta(seconds=6)
 ORDERS = "SELECT order_id FROM orders"
 DONE, MALFORMED_ID, NO_SUCH_ORDER = 1000, 4400, 4404
 
@@ -48,6 +49,8 @@ class Load:
     async def play(self, seconds: float) -> None:
         """Every act in its turn, under traffic that goes on."""
         self._stage.start = time.time()
+        # An increase is seen only from what Prometheus knew before.
+        await self._seen(f"min(up) == 1 and min(timestamp(up)) > {self._stage.start}")
         acts: list[Callable[[], Awaitable[None]]] = [
             self._ask_wrongly,
             self._fail_orders,
@@ -183,14 +186,19 @@ class Load:
 
     async def _freeze_a_worker(self) -> None:
         """One worker hangs for longer than its leases, and wakes to find its orders gone."""
-        placed = await self._sell_slowly()
-        worker = self._stage.workers[0]
-        worker.pause()
-        try:
-            await self._all_final(placed)
-        finally:
-            worker.resume()
-        await self._seen("order_engine_leases_lost_total > 0")
+        worker, lost = self._stage.workers[0], "order_engine_leases_lost_total > 0"
+        for _ in range(FREEZES):  # where each save is refused before the heartbeat looks, again
+            placed = await self._sell_slowly()
+            worker.pause()
+            try:
+                await self._all_final(placed)
+            finally:
+                worker.resume()
+            with suppress(AssertionError):
+                await self._seen(lost, LOST_WITHIN)
+                break
+        else:
+            await self._seen(lost)
         await self._seen('order_engine_orders_dropped_total{reason="stale"} > 0')
 
     async def _lose_redis(self) -> None:
@@ -253,7 +261,7 @@ class Load:
         final = "SELECT count(*) FROM orders WHERE order_id = ANY ($1) AND wake_at IS NULL"
         return int(await self._engine.one(final, placed))
 
-    async def _seen(self, expression: str) -> None:
+    async def _seen(self, expression: str, within: timedelta = SOON) -> None:
         """Return once the expression has a value in Prometheus."""
 
         def is_true() -> bool:
@@ -261,7 +269,7 @@ class Load:
             assert found, f"Prometheus has not seen {expression}"
             return True
 
-        await eventually(lambda: asyncio.to_thread(is_true), SOON, poll=POLL)
+        await eventually(lambda: asyncio.to_thread(is_true), within, poll=POLL)
 
     async def _until(self, at: float) -> None:
         """Let traffic flow until then."""

@@ -7,7 +7,7 @@ to create databases, and the second is emptied before each test that uses it.
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
@@ -15,11 +15,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
-import redis
+import redis as blocking
+from redis.asyncio import Redis
+from sanic import Sanic
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from orders import logger
+from orders.queue import RedisQueue
+from orders.redis import pool
 from orders.store.migrate import migrate
 from tests.backing import Backing, backing
 
@@ -75,9 +79,33 @@ def database_url(servers: Backing, template: str) -> Iterator[str]:
 @pytest.fixture
 def redis_url(servers: Backing) -> str:
     """A Redis that holds nothing."""
-    with redis.Redis.from_url(servers.redis_url) as client:
+    with blocking.Redis.from_url(servers.redis_url) as client:
         client.flushall()
     return servers.redis_url
+
+
+@pytest.fixture(name="redis")
+async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of that Redis, as the engine makes them."""
+    client = Redis.from_pool(pool(redis_url))
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def queue(redis: Redis) -> AsyncIterator[RedisQueue]:
+    """The engine's queue on it."""
+    queue = RedisQueue(redis)
+    yield queue
+    await queue.drain()
+
+
+@pytest.fixture
+def names_free(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Sanic keeps every app by its name; in test mode a name may come again."""
+    monkeypatch.setattr(Sanic, "test_mode", True)
+    yield
+    Sanic._app_registry.clear()
 
 
 @pytest.fixture
@@ -94,8 +122,8 @@ def told() -> Iterator[list[EventDict]]:
 
 def _run(work: Coroutine[Any, Any, object]) -> None:
     """Run `work` on a loop in a thread of its own: pytest-asyncio minds the main thread's."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, work).result()
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 def _database(servers: Backing, template: str) -> Iterator[str]:

@@ -1,36 +1,19 @@
-"""A Redis with our queue on it, and workers' brokers that take from it."""
+"""Workers' brokers that take from the queue."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
-from redis.asyncio import Redis
 
 from orders.broker import StreamBroker
 from orders.clock import SystemClock
-from orders.queue import RedisQueue
-from orders.redis import pool
 from tests.autoscaling.taking import Taker
 
 TICK = timedelta(milliseconds=50)
 SOON = timedelta(milliseconds=200)
 
 Hired = Callable[[int], "Taker"]
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = Redis.from_pool(pool(redis_url))
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def queue(redis: Redis) -> AsyncIterator[RedisQueue]:
-    queue = RedisQueue(redis)
-    yield queue
-    await queue.drain()
 
 
 @pytest.fixture

@@ -1,15 +1,13 @@
 """Load, history and judge together, against real APIs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
-import pytest
-from sanic import Sanic
 
 from orders.domain.amounts import Amount
 from orders.domain.errors import FailureCode
@@ -22,14 +20,6 @@ from tests.chaos.venue.ledger import Execution
 from tests.eventually import eventually
 from tests.factories import a_transaction
 from tests.integration.api.serving import Hand, Server, a_hand, serving
-
-
-@pytest.fixture
-def names_free(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Sanic keeps every app by its name; in test mode a name may come again."""
-    monkeypatch.setattr(Sanic, "test_mode", True)
-    yield
-    Sanic._app_registry.clear()
 
 
 class Venue:

@@ -4,21 +4,16 @@ import base64
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import pytest
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError
-from redis.exceptions import ConnectionError as Unreachable
 
 from orders.settings import Settings
 from services.cli.ports import free_port
-from services.cli.redis import _binary
-from services.cli.scratch import Scratch
+from tests.chart.guarded import guarded
 from tests.chart.helm import Object, Values, render
 from tests.chart.reading import of_kind, pod
 from tests.chart.scenarios import DATABASE, REDIS, TRACING, URLS, merged
-from tests.eventually import eventually
 
 DEV: Values = {"dev": {"enabled": True}}
 THEIRS: Values = {
@@ -169,21 +164,8 @@ async def test_the_dev_redis_starts_with_its_file_and_takes_nobody_without_its_p
     config = tmp_path / "valkey.conf"
     told = _key(objects, {"name": "engine-order-engine-redis", "key": "valkey.conf"})
     config.write_text(told.replace("dir /data", f"dir {tmp_path}"))  # the container's own folder
-    right = urlunsplit(urlsplit(url)._replace(netloc=f":{urlsplit(url).password}@127.0.0.1:{port}"))
+    password = urlsplit(url).password
+    assert password
 
-    with Scratch() as scratch:
-        own = ["--port", str(port), "--bind", "127.0.0.1"]
-        scratch.spawn("redis", [_binary(), str(config), *own], env={}, cwd=tmp_path)
-        async with Redis.from_url(right) as known:
-            await eventually(lambda: _answers(known), timedelta(seconds=10))
-            assert (await known.config_get("save"))["save"] == ""
-        async with Redis.from_url(f"redis://127.0.0.1:{port}") as stranger:
-            with pytest.raises(AuthenticationError):
-                await stranger.ping()
-
-
-async def _answers(redis: Redis) -> bool:
-    try:
-        return bool(await redis.ping())
-    except Unreachable:
-        return False
+    async with guarded(config, port, password) as known:
+        assert (await known.config_get("save"))["save"] == ""

@@ -1,25 +1,19 @@
 """The databases of k8s/examples are sound, and values-production.yaml leads to them."""
 
 import re
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError
-from redis.exceptions import ConnectionError as Unreachable
 
 from k8s.render import NAMESPACE, RELEASE, ROOT
 from services.cli.ports import free_port
-from services.cli.redis import _binary
-from services.cli.scratch import Scratch
+from tests.chart.guarded import guarded
 from tests.chart.helm import KUBERNETES, Object, render
 from tests.chart.reading import one, pod, pods, selects
 from tests.chart.schemas import _exactly, complaints
-from tests.eventually import eventually
 
 K8S = ROOT / "k8s"
 PRODUCTION: dict[str, Any] = yaml.safe_load((K8S / "values-production.yaml").read_text())
@@ -115,20 +109,6 @@ async def test_valkey_starts_with_its_files_throws_nothing_away_and_takes_no_str
     (tmp_path / "valkey.conf").write_text(config.replace("/etc/valkey-auth", str(tmp_path)))
     (tmp_path / "auth.conf").write_text("requirepass of-this-test\n")
 
-    with Scratch() as scratch:
-        own = ["--port", str(port), "--bind", "127.0.0.1"]
-        scratch.spawn("redis", [_binary(), "valkey.conf", *own], env={}, cwd=tmp_path)
-        async with Redis.from_url(f"redis://:of-this-test@127.0.0.1:{port}") as known:
-            await eventually(lambda: _answers(known), timedelta(seconds=10))
-            told = await known.config_get("maxmemory-policy", "maxmemory")
-            assert told == {"maxmemory-policy": "noeviction", "maxmemory": str(384 * 2**20)}
-        async with Redis.from_url(f"redis://127.0.0.1:{port}") as stranger:
-            with pytest.raises(AuthenticationError):
-                await stranger.ping()
-
-
-async def _answers(redis: Redis) -> bool:
-    try:
-        return bool(await redis.ping())
-    except Unreachable:
-        return False
+    async with guarded(tmp_path / "valkey.conf", port, "of-this-test") as known:
+        told = await known.config_get("maxmemory-policy", "maxmemory")
+        assert told == {"maxmemory-policy": "noeviction", "maxmemory": str(384 * 2**20)}

@@ -34,13 +34,6 @@ Listening = AsyncGenerator[AckableMessage, None]
 
 
 @pytest.fixture
-async def queue(redis: Redis) -> AsyncIterator[RedisQueue]:
-    queue = RedisQueue(redis)
-    yield queue
-    await queue.drain()
-
-
-@pytest.fixture
 async def opened(redis_url: str) -> AsyncIterator[Opened]:
     """Opens a worker's broker, which leaves when the test ends."""
     async with AsyncExitStack() as stack:

@@ -197,8 +197,7 @@ class Load:
             with suppress(AssertionError):
                 await self._seen(lost, LOST_WITHIN)
                 break
-        else:
-            await self._seen(lost)
+        await self._seen(lost)
         await self._seen('order_engine_orders_dropped_total{reason="stale"} > 0')
 
     async def _lose_redis(self) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from math import ceil
 from typing import Any
 
 import httpx
@@ -193,7 +194,8 @@ def test_what_a_metric_counts_has_happened(played: Stage, metric: Metric) -> Non
 def test_the_first_failure_of_its_kind_is_seen_as_an_increase(
     played: Stage, code: FailureCode
 ) -> None:
-    lasted = f"{played.end - played.start:.0f}s"
+    # No less than all of it: the increase is from what was scraped right after the start.
+    lasted = f"{ceil(played.end - played.start)}s"
     failures = f'sum(increase(order_engine_failures_total{{code="{code}"}}[{lasted}]))'
 
     (increase,) = played.prometheus.instant(failures, played.end)

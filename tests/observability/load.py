@@ -49,11 +49,8 @@ class Load:
     async def play(self, seconds: float) -> None:
         """Every act in its turn, under traffic that goes on."""
         self._stage.start = time.time()
-        # An increase is seen only from what Prometheus knew before, and it comes to know of one
-        # process after the other.
-        processes = sum(map(len, self._stage.ports.values()))
-        scraped = f'up{{service!=""}} == 1 and timestamp(up) > {self._stage.start}'
-        await self._seen(f"count({scraped}) == {processes}")
+        # An increase is seen only from what Prometheus knew before.
+        await self._seen(f"min(up) == 1 and min(timestamp(up)) > {self._stage.start}")
         acts: list[Callable[[], Awaitable[None]]] = [
             self._ask_wrongly,
             self._fail_orders,

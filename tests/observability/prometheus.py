@@ -144,7 +144,8 @@ def hurried(folder: Path) -> Path:
 def start(
     scratch: Scratch, targets: Mapping[str, Sequence[str]], kube_state_metrics: str
 ) -> Prometheus:
-    """One that scrapes `targets`, ready to be asked. It ends with `scratch`."""
+    """One that scrapes `targets`, ready to be asked: it has tried each of them, for it comes to
+    know of one after the other. It ends with `scratch`."""
     assert SERVER is not None, ABSENT
     server = SERVER
     home = scratch.folder / "prometheus"
@@ -152,6 +153,8 @@ def start(
     written = home / "prometheus.yml"
     made = config(targets, hurried(home / "rules"), kube_state_metrics)
     written.write_text(yaml.safe_dump(made, sort_keys=False))
+    groups = [group for job in made["scrape_configs"] for group in job["static_configs"]]
+    known = sum(len(group["targets"]) for group in groups)
     clients: list[Prometheus] = []
 
     def listen(port: int) -> None:
@@ -169,7 +172,9 @@ def start(
         )
         client = Prometheus(f"http://127.0.0.1:{port}")
         try:
-            child.wait_until(client.is_ready, PATIENCE)
+            child.wait_until(
+                lambda: client.is_ready() and len(client.instant("up")) == known, PATIENCE
+            )
         except BaseException:
             client.close()
             raise
